@@ -1,0 +1,46 @@
+import { type DynamicModule, Global, Module } from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
+import { AuthGuard } from './auth/auth.guard.js';
+import { AuthModule, type StrategyClasses } from './auth/auth.module.js';
+import { RolesGuard } from './auth/roles.guard.js';
+import { AppConfig } from './config/app-config.js';
+import { DatabaseModule } from './database/database.module.js';
+import { ENTITIES } from './entities.js';
+import { EventsModule } from './events/events.module.js';
+import { HealthModule } from './health/health.module.js';
+import { LOGGER, type Logger } from './http/logger.js';
+import { CsrfGuard } from './security/csrf.guard.js';
+
+@Global()
+@Module({})
+class SettingsModule {
+  static forRoot(config: AppConfig, logger: Logger): DynamicModule {
+    const providers = [
+      { provide: AppConfig, useValue: config },
+      { provide: LOGGER, useValue: logger },
+    ];
+    return { module: SettingsModule, providers, exports: providers };
+  }
+}
+
+@Module({})
+export class AppModule {
+  static forRoot(config: AppConfig, logger: Logger, strategies: StrategyClasses): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [
+        SettingsModule.forRoot(config, logger),
+        DatabaseModule.forRoot(config, ENTITIES),
+        EventsModule,
+        AuthModule.forRoot(config, strategies),
+        HealthModule,
+      ],
+      // In this order on every request: who is it, did the page mean it, may they.
+      providers: [
+        { provide: APP_GUARD, useClass: AuthGuard },
+        { provide: APP_GUARD, useClass: CsrfGuard },
+        { provide: APP_GUARD, useClass: RolesGuard },
+      ],
+    };
+  }
+}

@@ -1,0 +1,74 @@
+import type { SessionRecord } from '../sessions/session-record.js';
+import type { HttpExchange } from './http-exchange.js';
+
+/** The fields that a strategy adds to the answer of signup, login, refresh and exchange (contract section 4). */
+export interface CredentialBody {
+  readonly csrfToken?: string;
+  readonly accessToken?: string;
+  readonly tokenType?: 'Bearer';
+  /** Seconds until the access token expires. */
+  readonly expiresIn?: number;
+  readonly refreshToken?: string;
+}
+
+/** How a signed-in client proves who it is on each request. The only place that knows about cookies or tokens. */
+export interface AuthStrategy {
+  /** The name in `AUTH_MODE`, in answers and in `credentials.strategy`. */
+  readonly name: string;
+  /** The browser sends this credential unasked, so CSRF applies to it. */
+  readonly ambient: boolean;
+  /**
+   * The raw credential of this kind in the request, or null when there is none. Costs no I/O.
+   * @throws Problem `credential_conflict` when there are two that contradict each other.
+   */
+  credentialIn(exchange: HttpExchange): string | null;
+  /**
+   * The live session that the credential in the request stands for.
+   * @throws CredentialRejected when it is bad, ended or expired; Problem `unavailable` when nobody can tell.
+   */
+  authenticate(exchange: HttpExchange): Promise<SessionRecord>;
+  /** Hands the client its credential for a session that was just started, refreshed or exchanged. */
+  issue(session: SessionRecord, exchange: HttpExchange): Promise<CredentialBody>;
+  /** Takes the credential back from the client: expires the cookies that it was sent. */
+  discard(exchange: HttpExchange): void;
+}
+
+/** What a refresh hands out: the session that goes on, and the new credential for it. */
+export interface Refreshed {
+  readonly session: SessionRecord;
+  readonly body: CredentialBody;
+}
+
+/** The optional ability of a strategy to renew its credential by a second, longer-lived one. */
+export interface RefreshableStrategy extends AuthStrategy {
+  /** The refresh credential in the request and how it came, or null. Costs no I/O. */
+  refreshCredentialIn(exchange: HttpExchange): { readonly token: string; readonly ambient: boolean } | null;
+  /** The live session that the refresh credential stands for, without spending it. Throws like `authenticate`. */
+  authenticateRefresh(exchange: HttpExchange): Promise<SessionRecord>;
+  /**
+   * Judges, before anything is done, where a sign-in asks the refresh credential to be put.
+   * @throws Problem `validation_failed` when the client may not have it there.
+   */
+  checkTransport(exchange: HttpExchange): void;
+  /** Spends the refresh credential. @throws CredentialRejected, also with `refresh_reused`. */
+  refresh(exchange: HttpExchange): Promise<Refreshed>;
+}
+
+/** Whether a strategy can refresh. */
+export function isRefreshable(strategy: AuthStrategy): strategy is RefreshableStrategy {
+  return 'refresh' in strategy;
+}
+
+/** Why a credential was refused: the `code` of the 401. */
+export type RejectionCode = 'credential_missing' | 'credential_invalid' | 'credential_expired' | 'refresh_reused';
+
+/** A credential that does not (or no longer) stand for anybody. Becomes a 401; an outage never does. */
+export class CredentialRejected extends Error {
+  constructor(
+    readonly code: RejectionCode,
+    /** For the client: what to do about it. Never says why a token failed to verify. */
+    readonly detail?: string,
+  ) {
+    super(code);
+  }
+}

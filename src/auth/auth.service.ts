@@ -1,0 +1,157 @@
+import { Injectable } from '@nestjs/common';
+import { AppConfig } from '../config/app-config.js';
+import { Database, type Transaction } from '../database/database.js';
+import { SecurityEvents } from '../events/security-events.js';
+import { Problem } from '../http/problem.js';
+import { PasswordHasher } from '../passwords/password-hasher.js';
+import { PasswordPolicy } from '../passwords/password-policy.js';
+import type { Authentication } from '../principal/authentication.js';
+import type { SessionId, UserId } from '../principal/principal.js';
+import { SessionActivity } from '../sessions/session-activity.js';
+import type { SessionRecord } from '../sessions/session-record.js';
+import { SessionsService } from '../sessions/sessions.service.js';
+import { UsersService } from '../users/users.service.js';
+import { type AuthStrategy, type CredentialBody, CredentialRejected, type Refreshed, isRefreshable } from './auth-strategy.js';
+import type { LoginIn, SignupIn } from './auth.schemas.js';
+import { EnabledStrategies } from './enabled-strategies.js';
+import type { HttpExchange } from './http-exchange.js';
+import { LocalStrategy } from './local.strategy.js';
+
+/** A sign-in that succeeded: the session, and what its client got for it. */
+export interface SignedIn {
+  readonly session: SessionRecord;
+  readonly strategy: string;
+  readonly body: CredentialBody;
+}
+
+/** Signup, login, logout and refresh: the same in every mode, written once. Only the strategy knows what the client holds. */
+@Injectable()
+export class AuthService {
+  constructor(
+    private readonly config: AppConfig,
+    private readonly database: Database,
+    private readonly strategies: EnabledStrategies,
+    private readonly proof: LocalStrategy,
+    private readonly users: UsersService,
+    private readonly hasher: PasswordHasher,
+    private readonly policy: PasswordPolicy,
+    private readonly sessions: SessionsService,
+    private readonly activity: SessionActivity,
+    private readonly events: SecurityEvents,
+  ) {}
+
+  /** Creates a user and signs in. @throws Problem `signup_closed`, `validation_failed`, `email_taken`, `overloaded` */
+  async signUp(input: SignupIn, exchange: HttpExchange): Promise<SignedIn> {
+    if (this.config.auth.signup === 'closed') throw new Problem('signup_closed');
+    const strategy = this.strategies.primary;
+    if (isRefreshable(strategy)) strategy.checkTransport(exchange);
+    const weaknesses = await this.policy.problems(input.password, { email: input.email });
+    if (weaknesses.length > 0) {
+      throw new Problem('validation_failed', { errors: weaknesses.map((message) => ({ path: 'password', message })) });
+    }
+    const passwordHash = await this.hasher.hash(input.password);
+    const { email, name = null, remember = false } = input;
+    return this.signIn(strategy, exchange, remember, async (tx) => {
+      const user = await this.users.create(tx, { email, name, passwordHash });
+      await this.events.publish({ type: 'user_created', userId: user.id }, tx);
+      return user.id;
+    });
+  }
+
+  /** Signs in with email and password. @throws Problem `login_failed`, `validation_failed`, `overloaded` */
+  async logIn(input: LoginIn, exchange: HttpExchange): Promise<SignedIn> {
+    const strategy = this.strategyToIssue(input.strategy);
+    if (isRefreshable(strategy)) strategy.checkTransport(exchange);
+    const proven = await this.proof.prove(input.email, input.password);
+    if (!proven) return await this.refuseLogin(input.email, exchange);
+    return this.signIn(strategy, exchange, input.remember ?? false, async (tx) => {
+      const unchanged = await this.users.lockVerified(tx, proven.user.id, proven.verifiedHash);
+      if (!unchanged) throw new Problem('login_failed');
+      return proven.user.id;
+    });
+  }
+
+  /** Ends every session that the request has proven, everywhere, and takes the credentials back. */
+  async logOut({ sessionIds }: Authentication, exchange: HttpExchange): Promise<void> {
+    await this.sessions.end(sessionIds, 'logout');
+    for (const strategy of this.strategies.all) strategy.discard(exchange);
+  }
+
+  /** Spends the refresh credential of the request. @throws Problem with the code of the refusal */
+  async refresh(exchange: HttpExchange): Promise<Refreshed & { strategy: string }> {
+    const strategy = this.strategies.refreshable.find((candidate) => candidate.refreshCredentialIn(exchange));
+    if (!strategy) throw new Problem('credential_missing');
+    const refreshed = await rejectionsAsProblems(() => strategy.refresh(exchange));
+    this.activity.seen(refreshed.session);
+    return { ...refreshed, strategy: strategy.name };
+  }
+
+  private strategyToIssue(name: string | undefined): AuthStrategy {
+    if (name === undefined) return this.strategies.primary;
+    const strategy = this.strategies.find(name);
+    if (strategy) return strategy;
+    const message = `must be one of the enabled strategies: ${this.strategies.names.join(', ')}`;
+    throw new Problem('validation_failed', { errors: [{ path: 'strategy', message }] });
+  }
+
+  private async refuseLogin(email: string, { address, userAgent }: HttpExchange): Promise<never> {
+    const user = await this.users.findByEmail(email);
+    await this.events.publish({ type: 'login_failed', userId: user?.id ?? null, address, userAgent });
+    throw new Problem('login_failed');
+  }
+
+  /**
+   * Starts a session for the user that `identify` yields under lock, and hands out its credential. A session whose credential
+   * could not be handed out is ended: a 2xx means that the client holds something that works, anything else that it does not.
+   */
+  private async signIn(
+    strategy: AuthStrategy,
+    exchange: HttpExchange,
+    remember: boolean,
+    identify: (tx: Transaction) => Promise<UserId>,
+  ): Promise<SignedIn> {
+    const replaces = await this.sessionsReplacedBy(strategy, exchange);
+    const { address, userAgent } = exchange;
+    const session = await this.database.transaction(async (tx) => {
+      const userId = await identify(tx);
+      return this.sessions.start(tx, { userId, factors: ['password'], remember, replaces, address, userAgent });
+    });
+    try {
+      const body = await rejectionsAsProblems(() => strategy.issue(session, exchange));
+      return { session, strategy: strategy.name, body };
+    } catch (error) {
+      await this.sessions.end([session.id], 'undelivered').catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** The sessions of the cookies that the new credential takes the place of: they would live on with nobody to end them. */
+  private async sessionsReplacedBy(strategy: AuthStrategy, exchange: HttpExchange): Promise<SessionId[]> {
+    try {
+      if (strategy.ambient && strategy.credentialIn(exchange) !== null) {
+        return [(await strategy.authenticate(exchange)).id];
+      }
+      if (isRefreshable(strategy) && strategy.refreshCredentialIn(exchange)?.ambient) {
+        return [(await strategy.authenticateRefresh(exchange)).id];
+      }
+    } catch (error) {
+      // Dead or contradictory cookies are no obstacle to signing in: the new one takes their place.
+      if (!(error instanceof CredentialRejected) && !isConflict(error)) throw error;
+    }
+    return [];
+  }
+}
+
+function isConflict(error: unknown): boolean {
+  return error instanceof Problem && error.code === 'credential_conflict';
+}
+
+/** Runs strategy code outside of the guard, where nobody else turns its refusals into a 401. */
+export async function rejectionsAsProblems<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof CredentialRejected) throw new Problem(error.code, error.detail ? { detail: error.detail } : {});
+    throw error;
+  }
+}

@@ -1,0 +1,129 @@
+import { Injectable } from '@nestjs/common';
+import { Problem } from '../http/problem.js';
+import { headerCount } from '../http/raw-headers.js';
+import type { Authentication } from '../principal/authentication.js';
+import { SessionActivity } from '../sessions/session-activity.js';
+import type { SessionRecord } from '../sessions/session-record.js';
+import { type AuthStrategy, CredentialRejected } from './auth-strategy.js';
+import { EnabledStrategies } from './enabled-strategies.js';
+import type { HttpExchange } from './http-exchange.js';
+
+/** A session that one credential of the request stands for. */
+interface Proof {
+  readonly strategy: AuthStrategy;
+  readonly session: SessionRecord;
+  /** The browser sent it unasked. */
+  readonly ambient: boolean;
+}
+
+/** Finds out whom a request acts for, by contract section 5, rules 1 to 3. Knows nothing of cookies or tokens. */
+@Injectable()
+export class Authenticator {
+  constructor(
+    private readonly strategies: EnabledStrategies,
+    private readonly activity: SessionActivity,
+  ) {}
+
+  /**
+   * For an ordinary route: every strategy that counts here is asked. A bad credential in `Authorization` is refused whatever
+   * else came; a bad cookie only when nothing better did.
+   * @throws CredentialRejected, Problem `credential_conflict`, Problem `unavailable`
+   */
+  async authenticate(exchange: HttpExchange, accepted = this.strategies.all): Promise<Authentication> {
+    const shown = this.shownIn(exchange, accepted);
+    const proofs: Proof[] = [];
+    let rejection: CredentialRejected | undefined;
+    for (const strategy of shown.toSorted((a, b) => Number(a.ambient) - Number(b.ambient))) {
+      try {
+        proofs.push({ strategy, session: await strategy.authenticate(exchange), ambient: strategy.ambient });
+      } catch (error) {
+        if (!(error instanceof CredentialRejected) || !strategy.ambient) throw error;
+        rejection ??= error;
+      }
+    }
+    if (proofs.length === 0) throw rejection ?? new CredentialRejected('credential_missing');
+    return this.conclude(proofs);
+  }
+
+  /**
+   * For logout: any live credential of a session will do, the refresh token too, and an access token that has merely expired
+   * beside it is no obstacle. A forged one in `Authorization` is.
+   */
+  async authenticateByAny(exchange: HttpExchange): Promise<Authentication> {
+    const proofs: Proof[] = [];
+    const rejections: CredentialRejected[] = [];
+    const attempt = async (strategy: AuthStrategy, ambient: boolean, look: () => Promise<SessionRecord>): Promise<void> => {
+      try {
+        proofs.push({ strategy, session: await look(), ambient });
+      } catch (error) {
+        if (!(error instanceof CredentialRejected)) throw error;
+        rejections.push(error);
+      }
+    };
+    for (const strategy of this.shownIn(exchange, this.strategies.all)) {
+      await attempt(strategy, strategy.ambient, () => strategy.authenticate(exchange));
+      const rejected = rejections.at(-1);
+      if (!strategy.ambient && rejected?.code === 'credential_invalid') throw rejected;
+    }
+    for (const strategy of this.strategies.refreshable) {
+      const shown = strategy.refreshCredentialIn(exchange);
+      if (shown) await attempt(strategy, shown.ambient, () => strategy.authenticateRefresh(exchange));
+    }
+    if (proofs.length === 0) throw rejections[0] ?? new CredentialRejected('credential_missing');
+    return this.conclude(proofs);
+  }
+
+  /**
+   * For refresh: whether a refresh credential came, and, when the browser sent it unasked, for which live session, so that CSRF
+   * can be judged before anything is spent. One that came in the body is judged by spending it.
+   */
+  async authenticateRefresh(exchange: HttpExchange): Promise<Authentication | undefined> {
+    for (const strategy of this.strategies.refreshable) {
+      const shown = strategy.refreshCredentialIn(exchange);
+      if (!shown) continue;
+      if (!shown.ambient) return undefined;
+      return this.conclude([{ strategy, session: await strategy.authenticateRefresh(exchange), ambient: true }]);
+    }
+    throw new CredentialRejected('credential_missing', 'Send the refresh token: { "refreshToken": "..." } or its cookie.');
+  }
+
+  /** The strategies whose credential came. @throws when an `Authorization` came that nobody can make sense of. */
+  private shownIn(exchange: HttpExchange, accepted: readonly AuthStrategy[]): AuthStrategy[] {
+    const { headers, raw } = exchange.request;
+    if (headers.authorization !== undefined && headerCount(raw.rawHeaders, 'authorization') > 1) {
+      throw new Problem('credential_conflict', { detail: 'The request carries more than one Authorization header.' });
+    }
+    const shown = accepted.filter((strategy) => strategy.credentialIn(exchange) !== null);
+    const unclaimed = exchange.hasBearerScheme && shown.every(({ ambient }) => ambient);
+    if (unclaimed && accepted.some(({ ambient }) => !ambient)) {
+      throw new CredentialRejected('credential_invalid', 'The Authorization header is not "Bearer <token>".');
+    }
+    return shown;
+  }
+
+  private conclude(proofs: readonly Proof[]): Authentication {
+    const users = new Set(proofs.map(({ session }) => session.user.id));
+    if (users.size > 1) {
+      throw new Problem('credential_conflict', { detail: 'The request carries valid credentials of two different users.' });
+    }
+    const ranked = this.strategies.all.flatMap((strategy) => proofs.filter((proof) => proof.strategy === strategy));
+    const [first] = ranked;
+    if (!first) throw new CredentialRejected('credential_missing');
+    for (const { session } of proofs) this.activity.seen(session);
+    const { session, strategy } = first;
+    return {
+      principal: {
+        userId: session.user.id,
+        sessionId: session.id,
+        strategy: strategy.name,
+        roles: session.user.roles,
+        factors: session.factors,
+        authenticatedAt: session.authenticatedAt,
+      },
+      user: session.user,
+      session,
+      sessionIds: [...new Set(proofs.map((proof) => proof.session.id))],
+      ambientSessionIds: proofs.filter(({ ambient }) => ambient).map((proof) => proof.session.id),
+    };
+  }
+}

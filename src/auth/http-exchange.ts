@@ -1,0 +1,82 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { clientAddress } from '../http/client-address.js';
+import { expireCookieAlways } from '../http/cookies.js';
+
+const BEARER = /^bearer ([A-Za-z0-9\-._~+/]+=*)$/i;
+const BEARER_SCHEME = /^bearer(?:\s|$)/i;
+
+/**
+ * One request and its answer, as a strategy needs them. Cookies set here reach the client only with a 2xx answer
+ * (contract 5, rule 5): the problem filter takes them off every other one.
+ */
+export class HttpExchange {
+  constructor(
+    readonly request: FastifyRequest,
+    readonly reply: FastifyReply,
+  ) {}
+
+  /** All values of the cookies of that name, raw, in the order sent. */
+  cookies(name: string): string[] {
+    const header = this.request.headers.cookie;
+    if (header === undefined || !header.includes(name)) return [];
+    const values: string[] = [];
+    for (const pair of header.split(';')) {
+      const equals = pair.indexOf('=');
+      if (equals > 0 && pair.slice(0, equals).trim() === name) values.push(pair.slice(equals + 1).trim());
+    }
+    return values;
+  }
+
+  /** Whether an `Authorization` header of the Bearer scheme came, well-formed or not. */
+  get hasBearerScheme(): boolean {
+    const { authorization } = this.request.headers;
+    return authorization !== undefined && BEARER_SCHEME.test(authorization);
+  }
+
+  /** The token of `Authorization: Bearer <token>` (RFC 6750 section 2.1), or null when absent or malformed. */
+  get bearerToken(): string | null {
+    const { authorization } = this.request.headers;
+    return (authorization && BEARER.exec(authorization)?.[1]) || null;
+  }
+
+  /** The client's address: forwarded headers count only from a trusted proxy. */
+  get address(): string {
+    return clientAddress(this.request);
+  }
+
+  /** At most 512 characters of the `User-Agent` header. */
+  get userAgent(): string | null {
+    return this.request.headers['user-agent']?.slice(0, 512) ?? null;
+  }
+
+  /** The `Origin` header as sent; several are joined by a comma and so match nothing. */
+  get origin(): string | undefined {
+    return this.request.headers.origin;
+  }
+
+  /** A request that a browser made (contract section 1): no script of it may hold a refresh token. */
+  get isBrowser(): boolean {
+    const { headers } = this.request;
+    if (headers.origin !== undefined) return true;
+    for (const name in headers) if (name.startsWith('sec-fetch-')) return true;
+    return false;
+  }
+
+  /** A top-level string field of the parsed body, or null. For credentials that clients may send in the body. */
+  bodyField(name: string): string | null {
+    const { body } = this.request;
+    if (typeof body !== 'object' || body === null || !Object.hasOwn(body, name)) return null;
+    const value: unknown = Reflect.get(body, name);
+    return typeof value === 'string' ? value : null;
+  }
+
+  /** Sends a cookie along with a 2xx answer. */
+  setCookie(serialized: string): void {
+    this.reply.header('set-cookie', serialized);
+  }
+
+  /** Makes the client forget a cookie, whatever the status of the answer: for logout alone. */
+  expireCookie(serialized: string): void {
+    expireCookieAlways(this.reply, serialized);
+  }
+}

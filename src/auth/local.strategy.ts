@@ -1,0 +1,71 @@
+import { Injectable } from '@nestjs/common';
+import { PassportStrategy } from '@nestjs/passport';
+import { Strategy } from 'passport-local';
+import { Database } from '../database/database.js';
+import { Problem } from '../http/problem.js';
+import { PasswordHasher } from '../passwords/password-hasher.js';
+import { canonicalEmail } from '../users/canonical-email.js';
+import { type UserAccount, UsersService } from '../users/users.service.js';
+import { PrivatePassport } from './passport.js';
+
+/** A user who has just proven to know the password, and the hash that proved it. */
+export interface ProvenUser {
+  readonly user: UserAccount;
+  /** Whoever acts on the proof checks under lock that this is still the user's hash. */
+  readonly verifiedHash: string;
+}
+
+/** The proof by email and password (passport-local). An unknown user costs the same hash as a known one. */
+@Injectable()
+export class LocalStrategy extends PassportStrategy(Strategy, 'local') {
+  // `declare`: PassportStrategy's constructor asks for the instance before fields of this class would be set.
+  private declare passport: PrivatePassport | undefined;
+
+  constructor(
+    private readonly database: Database,
+    private readonly users: UsersService,
+    private readonly hasher: PasswordHasher,
+  ) {
+    super({ usernameField: 'email', passwordField: 'password', session: false });
+  }
+
+  /** The user, or null when email or password is wrong or the user is disabled: which of them is not told. */
+  async prove(email: string, password: string): Promise<ProvenUser | null> {
+    const { user } = await this.instance.judge<ProvenUser>('local', { body: { email, password } });
+    return user;
+  }
+
+  /** Called by passport-local. */
+  async validate(email: string, password: string): Promise<ProvenUser | null> {
+    const canonical = canonicalEmail(email);
+    const user = canonical === null ? null : await this.users.findByEmail(canonical);
+    const matches = await this.hasher.verify(user?.passwordHash ?? null, password);
+    if (!user || !matches || user.disabled) return null;
+    return { user, verifiedHash: await this.rehashed(user, password) };
+  }
+
+  /** Called by PassportStrategy. */
+  getPassportInstance(): PrivatePassport {
+    return this.instance;
+  }
+
+  private get instance(): PrivatePassport {
+    return (this.passport ??= new PrivatePassport());
+  }
+
+  /**
+   * Moves an old hash to today's parameters. A password change that came in between wins: the proof is then of no use. A queue
+   * that is full just now must not refuse a right password: the next login tries again.
+   */
+  private async rehashed(user: UserAccount, password: string): Promise<string> {
+    if (!this.hasher.needsRehash(user.passwordHash)) return user.passwordHash;
+    try {
+      const hash = await this.hasher.hash(password);
+      const replaced = await this.users.replacePasswordHash(this.database, user.id, user.passwordHash, hash);
+      return replaced ? hash : user.passwordHash;
+    } catch (error) {
+      if (error instanceof Problem && error.code === 'overloaded') return user.passwordHash;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,31 @@
+import { Body, Controller, Get, Patch } from '@nestjs/common';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import { Answers } from '../http/answers.js';
+import { Problem } from '../http/problem.js';
+import type { UserView } from '../principal/authentication.js';
+import { CurrentUser } from '../principal/decorators.js';
+import { ProfileIn, UserOut } from '../users/user.schemas.js';
+import { UsersService } from '../users/users.service.js';
+
+@ApiTags('me')
+@Controller('auth/me')
+export class MeController {
+  constructor(private readonly users: UsersService) {}
+
+  @Get()
+  @ApiOperation({ summary: 'The signed-in user' })
+  @Answers({ 200: UserOut })
+  me(@CurrentUser() user: UserView): UserView {
+    return user;
+  }
+
+  @Patch()
+  @ApiOperation({ summary: 'Change my name; null clears it' })
+  @Answers({ 200: UserOut })
+  async change(@Body({ schema: ProfileIn }) { name }: ProfileIn, @CurrentUser() user: UserView): Promise<UserView> {
+    const renamed = await this.users.rename(user.id, name);
+    // Deleted in the moment between guard and handler.
+    if (!renamed) throw new Problem('credential_invalid');
+    return renamed;
+  }
+}

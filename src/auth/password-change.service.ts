@@ -1,0 +1,86 @@
+import { Injectable } from '@nestjs/common';
+import { Database } from '../database/database.js';
+import { SecurityEvents } from '../events/security-events.js';
+import { Problem } from '../http/problem.js';
+import { PasswordHasher } from '../passwords/password-hasher.js';
+import { PasswordPolicy } from '../passwords/password-policy.js';
+import type { Authentication } from '../principal/authentication.js';
+import { CredentialStore } from '../sessions/credential-store.js';
+import { SessionsService } from '../sessions/sessions.service.js';
+import { UsersService } from '../users/users.service.js';
+import { type AuthStrategy, CredentialRejected, isRefreshable } from './auth-strategy.js';
+import { rejectionsAsProblems } from './auth.service.js';
+import type { PasswordIn } from './auth.schemas.js';
+import { EnabledStrategies } from './enabled-strategies.js';
+import type { HttpExchange } from './http-exchange.js';
+
+/** Changing one's password: all other sessions end, and the cookie credentials of this one are replaced. */
+@Injectable()
+export class PasswordChangeService {
+  constructor(
+    private readonly database: Database,
+    private readonly strategies: EnabledStrategies,
+    private readonly users: UsersService,
+    private readonly hasher: PasswordHasher,
+    private readonly policy: PasswordPolicy,
+    private readonly sessions: SessionsService,
+    private readonly credentials: CredentialStore,
+    private readonly events: SecurityEvents,
+  ) {}
+
+  /**
+   * @throws Problem `password_incorrect` for a wrong current password, and for one that was changed meanwhile
+   * @throws Problem `validation_failed` for a new password that the policy refuses
+   */
+  async change(input: PasswordIn, { principal, user, session }: Authentication, exchange: HttpExchange): Promise<void> {
+    const weaknesses = await this.policy.problems(input.newPassword, { email: user.email });
+    if (weaknesses.length > 0) {
+      throw new Problem('validation_failed', { errors: weaknesses.map((message) => ({ path: 'newPassword', message })) });
+    }
+    const account = await this.users.findById(principal.userId);
+    const matches = await this.hasher.verify(account?.passwordHash ?? null, input.currentPassword);
+    if (!account || !matches) throw new Problem('password_incorrect');
+    const newHash = await this.hasher.hash(input.newPassword);
+    const replaced = await this.cookieStrategiesToReplace(session.id, exchange);
+    await this.database.transaction(async (tx) => {
+      if (!(await this.users.replacePasswordHash(tx, account.id, account.passwordHash, newHash))) {
+        throw new Problem('password_incorrect');
+      }
+      await this.sessions.endOthers(account.id, [session.id], 'password_changed', tx);
+      // Dead from here on, whether or not the answer with the new ones arrives.
+      await this.credentials.withdraw(session.id, replaced.dead, tx);
+      await this.events.publish({ type: 'password_changed', userId: account.id, sessionId: session.id }, tx);
+    });
+    const record = await this.sessions.findById(session.id);
+    if (record) for (const strategy of replaced.shown) await rejectionsAsProblems(() => strategy.issue(record, exchange));
+  }
+
+  /**
+   * The strategies whose cookies the request carries for this session get new ones. Cookies of this session that were not
+   * sent along die too: nobody can tell where they are.
+   */
+  private async cookieStrategiesToReplace(
+    sessionId: string,
+    exchange: HttpExchange,
+  ): Promise<{ shown: AuthStrategy[]; dead: string[] }> {
+    const shown: AuthStrategy[] = [];
+    for (const strategy of this.strategies.all) {
+      if (await this.holdsCookie(strategy, sessionId, exchange)) shown.push(strategy);
+    }
+    const ambient = this.strategies.all.filter((strategy) => strategy.ambient);
+    return { shown, dead: [...new Set([...ambient, ...shown])].map(({ name }) => name) };
+  }
+
+  private async holdsCookie(strategy: AuthStrategy, sessionId: string, exchange: HttpExchange): Promise<boolean> {
+    try {
+      if (strategy.ambient) {
+        return strategy.credentialIn(exchange) !== null && (await strategy.authenticate(exchange)).id === sessionId;
+      }
+      if (!isRefreshable(strategy) || !strategy.refreshCredentialIn(exchange)?.ambient) return false;
+      return (await strategy.authenticateRefresh(exchange)).id === sessionId;
+    } catch (error) {
+      if (error instanceof CredentialRejected) return false;
+      throw error;
+    }
+  }
+}

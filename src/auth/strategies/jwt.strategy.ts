@@ -1,0 +1,119 @@
+import { Injectable } from '@nestjs/common';
+import { AppConfig } from '../../config/app-config.js';
+import { Problem } from '../../http/problem.js';
+import { Cookies } from '../../security/cookies.js';
+import { CsrfTokens } from '../../security/csrf-tokens.js';
+import { type SessionRecord, cookieSeconds } from '../../sessions/session-record.js';
+import { SessionsService } from '../../sessions/sessions.service.js';
+import { type CredentialBody, CredentialRejected, type Refreshed, type RefreshableStrategy } from '../auth-strategy.js';
+import type { HttpExchange } from '../http-exchange.js';
+import { liveOrRejected } from '../live-session.js';
+import { AccessTokenVerifier } from './access-token-verifier.js';
+import { AccessTokens, SKEW_SECONDS } from './access-token.js';
+import { RefreshTokens } from './refresh-tokens.js';
+
+type Transport = 'cookie' | 'body';
+
+/**
+ * Bearer tokens: a short access token (RFC 9068, verified by passport-jwt) and a rotating refresh token. The token names its
+ * session, and the session is asked on every request: a logout works at once here too.
+ */
+@Injectable()
+export class JwtStrategy implements RefreshableStrategy {
+  readonly name = 'jwt';
+  readonly ambient = false;
+
+  constructor(
+    private readonly config: AppConfig,
+    private readonly sessions: SessionsService,
+    private readonly accessTokens: AccessTokens,
+    private readonly verifier: AccessTokenVerifier,
+    private readonly refreshTokens: RefreshTokens,
+    private readonly cookies: Cookies,
+    private readonly csrf: CsrfTokens,
+  ) {}
+
+  credentialIn(exchange: HttpExchange): string | null {
+    const token = exchange.bearerToken;
+    // Bearer tokens of other strategies are opaque; every JWT has a dot.
+    return token?.includes('.') ? token : null;
+  }
+
+  async authenticate(exchange: HttpExchange): Promise<SessionRecord> {
+    const claims = await this.verifier.verify(this.credentialIn(exchange) ?? '');
+    if (!claims) throw new CredentialRejected('credential_invalid');
+    const { sid, sub, exp, roles } = claims;
+    const session = liveOrRejected(await this.sessions.findByCredential(this.name, sid));
+    if (session.user.id !== sub) throw new CredentialRejected('credential_invalid');
+    const expired = session.readAt.getTime() / 1000 >= exp + SKEW_SECONDS;
+    if (expired || !sameRoles(roles, session.user.roles)) throw new CredentialRejected('credential_expired');
+    return session;
+  }
+
+  async issue(session: SessionRecord, exchange: HttpExchange): Promise<CredentialBody> {
+    const refreshToken = await this.refreshTokens.issue(session, this.name);
+    const holdsCookie = this.refreshCookies(exchange).some((token) => this.refreshTokens.read(token)?.sessionId === session.id);
+    return this.handOut(session, refreshToken, this.transport(exchange, holdsCookie ? 'cookie' : 'body'), exchange);
+  }
+
+  discard(exchange: HttpExchange): void {
+    if (this.refreshCookies(exchange).length === 0) return;
+    exchange.expireCookie(this.cookies.expired('rt'));
+    exchange.expireCookie(this.cookies.expiredCsrf());
+  }
+
+  refreshCredentialIn(exchange: HttpExchange): { token: string; ambient: boolean } | null {
+    const cookies = this.refreshCookies(exchange);
+    const token = exchange.bodyField('refreshToken') ?? cookies.find((value) => this.refreshTokens.read(value)) ?? cookies[0];
+    return token === undefined ? null : { token, ambient: cookies.length > 0 };
+  }
+
+  async authenticateRefresh(exchange: HttpExchange): Promise<SessionRecord> {
+    return this.refreshTokens.authenticate(this.refreshCredentialIn(exchange)?.token ?? '', this.name);
+  }
+
+  async refresh(exchange: HttpExchange): Promise<Refreshed> {
+    const presented = this.refreshCredentialIn(exchange)?.token ?? '';
+    const { session, token } = await this.refreshTokens.spend(presented, this.name, exchange);
+    const cameIn: Transport = exchange.bodyField('refreshToken') === null ? 'cookie' : 'body';
+    return { session, body: this.handOut(session, token, this.transport(exchange, cameIn), exchange) };
+  }
+
+  checkTransport(exchange: HttpExchange): void {
+    if (exchange.bodyField('refreshTransport') === 'body' && !this.bodyAllowed(exchange)) {
+      throw new Problem('validation_failed', {
+        errors: [{ path: 'refreshTransport', message: 'a browser gets the refresh token as a cookie; ask for "cookie"' }],
+      });
+    }
+  }
+
+  private refreshCookies(exchange: HttpExchange): string[] {
+    return exchange.cookies(this.cookies.name('rt'));
+  }
+
+  /** No script of a page ever holds a refresh token, unless the operator has listed the app's origin as no ordinary page. */
+  private bodyAllowed(exchange: HttpExchange): boolean {
+    return !exchange.isBrowser || this.config.jwt.refreshBodyOrigins.includes(exchange.origin ?? '');
+  }
+
+  private transport(exchange: HttpExchange, otherwise: Transport): Transport {
+    const asked = exchange.bodyField('refreshTransport');
+    if (asked === 'cookie' || otherwise === 'cookie' || !this.bodyAllowed(exchange)) return 'cookie';
+    return asked === 'body' || !exchange.isBrowser ? 'body' : 'cookie';
+  }
+
+  private handOut(session: SessionRecord, refreshToken: string, transport: Transport, exchange: HttpExchange): CredentialBody {
+    const { token, expiresIn } = this.accessTokens.issue(session);
+    const body = { accessToken: token, tokenType: 'Bearer', expiresIn } as const;
+    if (transport === 'body') return { ...body, refreshToken };
+    const csrfToken = this.csrf.issue(session.id);
+    exchange.setCookie(this.cookies.refresh(refreshToken, cookieSeconds(session)));
+    exchange.setCookie(this.cookies.csrf(csrfToken, cookieSeconds(session)));
+    return { ...body, csrfToken };
+  }
+}
+
+/** A token that was issued before a change of roles is refused, so that the client refreshes and sees the new ones. */
+function sameRoles(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((role) => b.includes(role));
+}

@@ -1,0 +1,32 @@
+import { NestFactory } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { AppModule } from './app.module.js';
+import type { StrategyClasses } from './auth/auth.module.js';
+import { STRATEGIES } from './auth/strategies/index.js';
+import type { AppConfig } from './config/app-config.js';
+import { setUpDocs } from './docs/docs.js';
+import { configureHttp } from './http/configure-http.js';
+import { createHttpAdapter } from './http/http-adapter.js';
+import { type Logger, createLogger } from './http/logger.js';
+import { NestLogger } from './http/nest-logger.js';
+
+/** What an application may be made with besides its settings. */
+export interface AppParts {
+  readonly logger?: Logger;
+  /** The strategies that `AUTH_MODE` may name. Default: those of auth/strategies/index.ts. */
+  readonly strategies?: StrategyClasses;
+}
+
+/** Makes the whole application, ready to listen. Opens and migrates the database. @throws StartError in one line */
+export async function createApp(config: AppConfig, parts: AppParts = {}): Promise<NestFastifyApplication> {
+  const { logger = createLogger(config), strategies = STRATEGIES } = parts;
+  const app = await NestFactory.create<NestFastifyApplication>(
+    AppModule.forRoot(config, logger, strategies),
+    createHttpAdapter(config, logger),
+    { bodyParser: false, logger: new NestLogger(logger), abortOnError: false },
+  );
+  configureHttp(app, logger);
+  if (config.server.docs) setUpDocs(app, config);
+  await app.init();
+  return app;
+}

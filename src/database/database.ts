@@ -1,0 +1,156 @@
+import { randomInt } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { DataSource, QueryRunner } from 'typeorm';
+import { tryAdvisoryLock, withAdvisoryLock } from './advisory-lock.js';
+import { isReadOnly, isRetryable, toApplicationError } from './database-errors.js';
+import { PooledClient } from './pooled-client.js';
+import type { Queryable, Transaction } from './queryable.js';
+
+export type { Queryable, Transaction } from './queryable.js';
+
+/** How long one unit of work (a query, or a transaction with its retries) may take, waiting for a connection included. */
+const BUDGET_MS = 2_500;
+/** What a rollback gets beyond that, before the connection is thrown away instead. */
+const ROLLBACK_MS = 250;
+const RETRIES = 3;
+
+/** How a {@link Database} was opened. */
+export interface DatabaseParts {
+  readonly dataSource: DataSource;
+  /** Where a connection stays the same from statement to statement: not a transaction pooler. */
+  readonly directUrl: string;
+  /** Where it is, in words for the operator, without credentials. */
+  readonly location: string;
+  /** Runs after the pool has ended: stops what was started for this database. */
+  readonly afterClose: () => Promise<void>;
+}
+
+/**
+ * The one way to PostgreSQL. Everything here either ends within 2.5 s or throws `Problem('unavailable')` (503), as it
+ * does whenever the database is not there or not able; other errors come as pg's `DatabaseError`. After a 503 the
+ * outcome of a write is not known: it may have been committed. Statements that bypass this class have only the limit
+ * of 2 s a statement.
+ */
+export class Database implements Queryable {
+  readonly dataSource: DataSource;
+  /** Where it is, in words for the operator, without credentials. */
+  readonly location: string;
+  readonly #directUrl: string;
+  readonly #afterClose: () => Promise<void>;
+  #closed: Promise<void> | undefined;
+
+  constructor(parts: DatabaseParts) {
+    this.dataSource = parts.dataSource;
+    this.location = parts.location;
+    this.#directUrl = parts.directUrl;
+    this.#afterClose = parts.afterClose;
+  }
+
+  /** Runs one statement. Its rows, of a SELECT and of a RETURNING alike; none is an empty list. */
+  async query<T>(sql: string, parameters: readonly unknown[] = []): Promise<T[]> {
+    return this.#unitOfWork(performance.now() + BUDGET_MS, (runner) => rowsOf<T>(runner, sql, parameters));
+  }
+
+  /**
+   * Runs `work` in a READ COMMITTED transaction that commits when it resolves and rolls back when it throws. After a
+   * deadlock or a serialisation failure all of it runs again, up to three times: `work` must change nothing but `tx`.
+   */
+  async transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    const deadline = performance.now() + BUDGET_MS;
+    for (let retry = 1; ; retry++) {
+      try {
+        return await this.#unitOfWork(
+          deadline,
+          (runner, client) => transact(runner, client, work),
+          isRetryable,
+        );
+      } catch (error) {
+        if (!isRetryable(error)) throw error;
+        if (retry > RETRIES || performance.now() > deadline) throw toApplicationError(error);
+        await delay(randomInt(1, 20 * retry));
+      }
+    }
+  }
+
+  /**
+   * Runs `work` while no other process of this database does under the same `name`, on a connection of its own that
+   * has no time limits and whose loss ends the lock. Throws `Problem('unavailable')` when it is not free within 10 s.
+   */
+  async withAdvisoryLock<T>(name: string, work: (connection: Queryable) => Promise<T>): Promise<T> {
+    return withAdvisoryLock(this.#directUrl, name, work);
+  }
+
+  /** The same, but when another process holds the lock: null at once, and `work` does not run. */
+  async tryAdvisoryLock<T>(name: string, work: (connection: Queryable) => Promise<T>): Promise<T | null> {
+    return tryAdvisoryLock(this.#directUrl, name, work);
+  }
+
+  /** Ends all connections, waiting no longer than a second for a server that does not answer. */
+  async close(): Promise<void> {
+    this.#closed ??= (async (): Promise<void> => {
+      if (this.dataSource.isInitialized) await this.dataSource.destroy();
+      await this.#afterClose();
+    })();
+    return this.#closed;
+  }
+
+  /** Errors come out as the application sees them, except those that `raw` wants as they are. */
+  async #unitOfWork<T>(
+    deadline: number,
+    work: (runner: QueryRunner, client: PooledClient) => Promise<T>,
+    raw: (error: unknown) => boolean = () => false,
+  ): Promise<T> {
+    const runner = this.dataSource.createQueryRunner();
+    let client: PooledClient | undefined;
+    try {
+      client = await connect(runner);
+      client.deadline = deadline;
+      return await work(runner, client);
+    } catch (error) {
+      // A replica that has taken the primary's place: the next connection may find the new one.
+      if (isReadOnly(error)) client?.discard(new Error('the server is read-only'));
+      throw raw(error) ? error : toApplicationError(error);
+    } finally {
+      if (client) client.deadline = Infinity;
+      await runner.release();
+    }
+  }
+}
+
+async function connect(runner: QueryRunner): Promise<PooledClient> {
+  const client: unknown = await runner.connect();
+  if (client instanceof PooledClient) return client;
+  throw new TypeError('this data source was not made by createDataSource()');
+}
+
+async function rowsOf<T>(
+  runner: QueryRunner,
+  sql: string,
+  parameters: readonly unknown[] = [],
+): Promise<T[]> {
+  const result = await runner.query(sql, [...parameters], true);
+  return result.records;
+}
+
+async function transact<T>(
+  runner: QueryRunner,
+  client: PooledClient,
+  work: (tx: Transaction) => Promise<T>,
+): Promise<T> {
+  try {
+    await runner.startTransaction('READ COMMITTED');
+    const result = await work({
+      manager: runner.manager,
+      query: <R>(sql: string, parameters?: readonly unknown[]) => rowsOf<R>(runner, sql, parameters),
+    });
+    // PostgreSQL answers COMMIT with a silent rollback when a statement had failed and its error was swallowed.
+    if (client.getTransactionStatus() === 'E') throw new Error('a statement of this transaction had failed');
+    await runner.commitTransaction();
+    return result;
+  } catch (error) {
+    client.deadline = Math.max(client.deadline, performance.now() + ROLLBACK_MS);
+    if (client.lost === null)
+      await runner.rollbackTransaction().catch((reason: Error) => client.discard(reason));
+    throw error;
+  }
+}

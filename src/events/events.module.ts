@@ -1,0 +1,12 @@
+import { Global, Inject, Module } from '@nestjs/common';
+import { LOGGER, type Logger } from '../http/logger.js';
+import { SecurityEvents } from './security-events.js';
+
+/** Typed security events, for every module to publish and to hear; the log hears them all. */
+@Global()
+@Module({ providers: [SecurityEvents], exports: [SecurityEvents] })
+export class EventsModule {
+  constructor(events: SecurityEvents, @Inject(LOGGER) logger: Logger) {
+    events.subscribe((event) => logger.info({ event }, 'security event'));
+  }
+}

@@ -1,0 +1,61 @@
+import { write, writeSync } from 'node:fs';
+
+/** Characters of log that wait for a reader at most; what comes on top is dropped, as a service matters more than its log. */
+const MAX_WAITING = 1_048_576;
+const RETRY_MILLISECONDS = 100;
+
+/**
+ * Where log lines go: a file descriptor, written beside the event loop. A reader that is slow, stuck or gone (a full pipe, a
+ * full disk, EPIPE) delays no request and ends no process. Lines of one turn of the loop go out together.
+ *
+ * Why not pino's own destination: with a stuck pipe its synchronous form stops the event loop, and at exit its asynchronous
+ * form tries again for ever when the disk is full.
+ */
+export class LogOutput {
+  private waiting = '';
+  private isBusy = false;
+
+  /** @param fd An open file descriptor, such as 1 for the standard output. */
+  constructor(private readonly fd: number) {
+    // What a crash or `process.exit` leaves behind is the part of the log that matters most.
+    process.on('exit', () => this.flushAtExit());
+  }
+
+  /** Takes one or more whole lines. */
+  write(lines: string): void {
+    if (this.waiting.length + lines.length > MAX_WAITING) return;
+    this.waiting += lines;
+    if (this.isBusy) return;
+    this.isBusy = true;
+    setImmediate(() => this.next());
+  }
+
+  private next(): void {
+    const chunk = Buffer.from(this.waiting);
+    this.waiting = '';
+    if (chunk.length === 0) this.isBusy = false;
+    else this.send(chunk);
+  }
+
+  private send(chunk: Buffer): void {
+    write(this.fd, chunk, 0, chunk.length, null, (error, written) => {
+      if (error?.code === 'EAGAIN') {
+        this.waiting = chunk.toString() + this.waiting;
+        setTimeout(() => this.next(), RETRY_MILLISECONDS).unref();
+      } else if (error === null && written < chunk.length) {
+        this.send(chunk.subarray(written));
+      } else {
+        this.next();
+      }
+    });
+  }
+
+  private flushAtExit(): void {
+    try {
+      let chunk = Buffer.from(this.waiting);
+      while (chunk.length > 0) chunk = chunk.subarray(writeSync(this.fd, chunk));
+    } catch {
+      // Nobody reads: nothing is left to be done with it.
+    }
+  }
+}

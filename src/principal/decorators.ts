@@ -1,0 +1,40 @@
+import { type ExecutionContext, SetMetadata, createParamDecorator } from '@nestjs/common';
+import type { AuthenticatedRequest, Authentication } from './authentication.js';
+
+/** Metadata keys that the guards read. */
+export const PUBLIC = 'latchkey:public';
+export const ROLES = 'latchkey:roles';
+export const ACCEPTS = 'latchkey:accepts';
+/** The route signs in, so CSRF applies to it although it needs no credential. */
+export const SIGNS_IN = 'latchkey:signs-in';
+
+/** Opens a route or controller to requests without a credential. Everything else is closed. */
+export const Public = () => SetMetadata(PUBLIC, true);
+
+/** Lets only callers through that have at least one of these roles; others get 403 `forbidden`. */
+export const Roles = (...roles: [string, ...string[]]) => SetMetadata(ROLES, roles);
+
+/**
+ * Pins a route or controller to some strategies: `@Accepts('jwt')` takes bearer tokens only. The other strategies count as
+ * not enabled there. A name that is not in `AUTH_MODE` accepts nothing: the route then answers 401.
+ */
+export const Accepts = (...strategies: [string, ...string[]]) => SetMetadata(ACCEPTS, strategies);
+
+function authenticationOf(context: ExecutionContext): Authentication {
+  const { authentication } = context.switchToHttp().getRequest<AuthenticatedRequest>();
+  if (!authentication) throw new Error('@CurrentUser() and @CurrentPrincipal() need a route that is not @Public()');
+  return authentication;
+}
+
+/** The signed-in user: `{ id, email, name, roles, createdAt, updatedAt }`. */
+export const CurrentUser = createParamDecorator((_: unknown, context: ExecutionContext) => authenticationOf(context).user);
+
+/** Who the request acts for: user id, session id, strategy, roles, factors. */
+export const CurrentPrincipal = createParamDecorator(
+  (_: unknown, context: ExecutionContext) => authenticationOf(context).principal,
+);
+
+/** The whole outcome of authentication: principal, user and the session with its limits. */
+export const CurrentAuthentication = createParamDecorator((_: unknown, context: ExecutionContext) =>
+  authenticationOf(context),
+);

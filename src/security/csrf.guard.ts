@@ -1,0 +1,79 @@
+import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import type { FastifyRequest } from 'fastify';
+import { AppConfig } from '../config/app-config.js';
+import { isListedOrigin } from '../http/listed-origin.js';
+import { Problem } from '../http/problem.js';
+import type { AuthenticatedRequest } from '../principal/authentication.js';
+import { SIGNS_IN } from '../principal/decorators.js';
+import type { SessionId } from '../principal/principal.js';
+import { CsrfTokens } from './csrf-tokens.js';
+
+/** The header that carries the CSRF token. */
+export const CSRF_HEADER = 'X-CSRF-Token';
+
+type Verdict = 'pass' | 'token';
+
+/**
+ * Cross-site request forgery (contract section 5): judged for unsafe methods when the browser sent a live credential unasked,
+ * or when the route signs in. Sources: OWASP CSRF prevention (fetch metadata, origin, HMAC token). `Referer` is not used.
+ */
+@Injectable()
+export class CsrfGuard implements CanActivate {
+  private readonly signsIn = new WeakMap<object, boolean>();
+  private readonly isListed: (origin: string) => boolean;
+  private readonly always: boolean;
+
+  constructor(
+    config: AppConfig,
+    private readonly reflector: Reflector,
+    private readonly tokens: CsrfTokens,
+  ) {
+    this.isListed = isListedOrigin(config);
+    this.always = config.csrf.token === 'always';
+  }
+
+  canActivate(context: ExecutionContext): true {
+    const request = context.switchToHttp().getRequest<FastifyRequest & AuthenticatedRequest>();
+    if (request.method === 'GET' || request.method === 'HEAD') return true;
+    const sessions = request.authentication?.ambientSessionIds ?? [];
+    if (sessions.length > 0) this.judge(request, sessions);
+    else if (this.signsInAt(context)) this.judgeOrigin(request);
+    return true;
+  }
+
+  /** Row (a) of the contract: a live credential came along. */
+  private judge(request: FastifyRequest, sessions: readonly SessionId[]): void {
+    const verdict = this.judgeOrigin(request);
+    const token = request.headers['x-csrf-token'];
+    if (token === undefined && verdict === 'pass' && !this.always) return;
+    if (typeof token === 'string' && sessions.every((id) => this.tokens.verify(token, id))) return;
+    throw new Problem('csrf_failed', {
+      detail: `Send the CSRF token of this session in ${CSRF_HEADER}; GET /auth/csrf returns it.`,
+    });
+  }
+
+  /** The table of the contract: the first row that matches decides. Several origins in one header count as foreign. */
+  private judgeOrigin({ headers }: FastifyRequest): Verdict {
+    const { origin } = headers;
+    const site = headers['sec-fetch-site'];
+    if (origin !== undefined && origin !== 'null') {
+      if (this.isListed(origin)) return 'pass';
+      throw new Problem('origin_not_allowed', { detail: 'The origin of this page is not in CORS_ORIGINS.' });
+    }
+    if (site === 'same-origin') return 'pass';
+    if (origin === 'null') throw new Problem('origin_not_allowed', { detail: 'The page that sent this has no origin.' });
+    if (site === undefined || site === 'none') return 'token';
+    throw new Problem('csrf_failed', { detail: 'The browser says that another site sent this request.' });
+  }
+
+  private signsInAt(context: ExecutionContext): boolean {
+    const handler = context.getHandler();
+    let signsIn = this.signsIn.get(handler);
+    if (signsIn === undefined) {
+      signsIn = this.reflector.getAllAndOverride<boolean | undefined>(SIGNS_IN, [handler, context.getClass()]) === true;
+      this.signsIn.set(handler, signsIn);
+    }
+    return signsIn;
+  }
+}

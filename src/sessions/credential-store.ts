@@ -1,0 +1,142 @@
+import { randomBytes } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { Database, type Queryable } from '../database/database.js';
+import type { SessionId } from '../principal/principal.js';
+import {
+  SESSION_COLUMNS,
+  SESSION_IS_LIVE,
+  type SessionRecord,
+  type SessionRow,
+  sessionRecord,
+} from './session-record.js';
+
+/** What a client holds for a session: one row per session and strategy. */
+export interface Credential {
+  readonly sessionId: SessionId;
+  readonly strategy: string;
+  /** How many times a rotating credential has rotated. */
+  readonly counter: number;
+  /** How many times it was handed out anew: at each issue for a session that already had one. */
+  readonly generation: number;
+  /** 16 random bytes of this credential alone, mixed into whatever is derived for it. */
+  readonly seed: Buffer;
+  /** The `AppSecret.id` under which the newest value was made. */
+  readonly secretId: string | null;
+}
+
+/** What to keep of a credential that is handed out. */
+export interface NewCredential {
+  readonly sessionId: SessionId;
+  readonly strategy: string;
+  /** SHA-256 of the value, for strategies whose value is looked up. */
+  readonly secretHash?: Buffer;
+  readonly secretId?: string;
+}
+
+/** Who did something, as far as an address and a user agent tell. */
+export interface Fingerprint {
+  readonly address: string;
+  readonly userAgent: string | null;
+}
+
+/** A credential together with the session that it belongs to, whatever that one's state. */
+export interface CredentialWithSession {
+  readonly credential: Credential;
+  readonly session: SessionRecord;
+  /** How long ago the current value was made, by the database's clock. */
+  readonly rotatedSecondsAgo: number;
+  /** Who had it made: at the last rotation, or else at sign-in. */
+  readonly rotatedBy: Fingerprint;
+}
+
+interface CredentialRow {
+  session_id: SessionId;
+  strategy: string;
+  counter: string;
+  generation: number;
+  seed: Buffer;
+  secret_id: string | null;
+}
+
+const CREDENTIAL_COLUMNS = 'c.session_id, c.strategy, c.counter, c.generation, c.seed, c.secret_id';
+
+/** The only way to the `credentials` table: a strategy needs no table and no migration of its own. */
+@Injectable()
+export class CredentialStore {
+  constructor(private readonly database: Database) {}
+
+  /**
+   * Keeps a credential of a live session. One that the session already held of that strategy is replaced: its value is dead
+   * with this statement. @returns null when the session is no longer live: there is nothing to hand out.
+   */
+  async put({ sessionId, strategy, secretHash, secretId }: NewCredential): Promise<Credential | null> {
+    const [row] = await this.database.query<CredentialRow>(
+      `INSERT INTO credentials AS c (session_id, strategy, secret_hash, seed, secret_id)
+       SELECT s.id, $2, $3, $4, $5 FROM sessions s WHERE s.id = $1 AND ${SESSION_IS_LIVE}
+       ON CONFLICT (session_id, strategy) DO UPDATE SET secret_hash = excluded.secret_hash, seed = excluded.seed,
+         secret_id = excluded.secret_id, generation = c.generation + 1, counter = 0, issued_at = now(), last_used_at = now(),
+         rotated_at = NULL, rotated_ip = NULL, rotated_user_agent = NULL
+       RETURNING ${CREDENTIAL_COLUMNS}`,
+      [sessionId, strategy, secretHash ?? null, randomBytes(16), secretId ?? null],
+    );
+    return row ? credential(row) : null;
+  }
+
+  /** The credential of that strategy which a session holds, with the session. One statement. */
+  async find(sessionId: SessionId, strategy: string): Promise<CredentialWithSession | null> {
+    const [row] = await this.database.query<
+      CredentialRow & SessionRow & { rotated_seconds_ago: number; by_ip: string; by_user_agent: string | null }
+    >(
+      `SELECT ${CREDENTIAL_COLUMNS}, ${SESSION_COLUMNS},
+         extract(epoch FROM now() - coalesce(c.rotated_at, c.issued_at))::float8 AS rotated_seconds_ago,
+         CASE WHEN c.rotated_at IS NULL THEN s.ip ELSE c.rotated_ip END AS by_ip,
+         CASE WHEN c.rotated_at IS NULL THEN s.user_agent ELSE c.rotated_user_agent END AS by_user_agent
+       FROM credentials c JOIN sessions s ON s.id = c.session_id JOIN users u ON u.id = s.user_id
+       WHERE c.session_id = $1 AND c.strategy = $2`,
+      [sessionId, strategy],
+    );
+    if (!row) return null;
+    return {
+      credential: credential(row),
+      session: sessionRecord(row),
+      rotatedSecondsAgo: row.rotated_seconds_ago,
+      rotatedBy: { address: row.by_ip, userAgent: row.by_user_agent },
+    };
+  }
+
+  /**
+   * Moves a credential's counter in one atomic statement. @returns false, and nothing has changed, when the credential is no
+   * longer the one that was read (another request was quicker) or the session is no longer live.
+   */
+  async rotate(
+    { sessionId, strategy, counter: from, seed }: Credential,
+    to: { counter: number; secretId: string; device: Fingerprint },
+  ): Promise<boolean> {
+    const rows = await this.database.query(
+      `UPDATE credentials c SET counter = $5, secret_id = $6, rotated_at = now(), last_used_at = now(),
+         rotated_ip = $7, rotated_user_agent = $8
+       FROM sessions s JOIN users u ON u.id = s.user_id
+       WHERE c.session_id = $1 AND c.strategy = $2 AND c.counter = $3 AND c.seed = $4
+         AND s.id = c.session_id AND ${SESSION_IS_LIVE} AND u.disabled_at IS NULL
+       RETURNING c.session_id`,
+      [sessionId, strategy, from, seed, to.counter, to.secretId, to.device.address, to.device.userAgent],
+    );
+    return rows.length === 1;
+  }
+
+  /** Kills the values of these strategies for a session, which lives on with its other credentials. */
+  async withdraw(sessionId: SessionId, strategies: readonly string[], on: Queryable = this.database): Promise<void> {
+    await on.query(`DELETE FROM credentials WHERE session_id = $1 AND strategy = ANY($2)`, [sessionId, strategies]);
+  }
+}
+
+function credential(row: CredentialRow): Credential {
+  return {
+    sessionId: row.session_id,
+    strategy: row.strategy,
+    counter: Number(row.counter),
+    generation: row.generation,
+    seed: row.seed,
+    secretId: row.secret_id,
+  };
+}

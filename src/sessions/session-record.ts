@@ -1,0 +1,79 @@
+import type { SessionView, UserView } from '../principal/authentication.js';
+import type { SessionId, UserId } from '../principal/principal.js';
+
+/** Whether a session still stands for its user. `ended` also covers a disabled or deleted user. */
+export type SessionState = 'live' | 'ended' | 'expired';
+
+/** A session joined with its user: all that a request needs, from one statement. */
+export interface SessionRecord extends SessionView {
+  readonly state: SessionState;
+  readonly authenticatedAt: Date;
+  readonly factors: readonly string[];
+  readonly lastSeenAt: Date;
+  /** Signed in with `remember: true`: the cookie outlives the browser, the limits are the longer ones. */
+  readonly remembered: boolean;
+  readonly user: UserView;
+  /** The database's time of this reading. All limits are judged by it, never by a node's own clock. */
+  readonly readAt: Date;
+}
+
+/** A row of {@link SESSION_COLUMNS}. */
+export interface SessionRow {
+  id: SessionId;
+  created_at: Date;
+  expires_at: Date;
+  idle_expires_at: Date;
+  authenticated_at: Date;
+  factors: string[];
+  last_seen_at: Date;
+  remembered: boolean;
+  state: SessionState;
+  read_at: Date;
+  user_id: UserId;
+  email: string;
+  name: string | null;
+  roles: string[];
+  user_created_at: Date;
+  user_updated_at: Date;
+}
+
+/** The select list behind a {@link SessionRecord}; `s` is the session, `u` its user. */
+export const SESSION_COLUMNS = `
+  s.id, s.created_at, s.expires_at, s.idle_expires_at, s.authenticated_at, s.factors, s.last_seen_at, s.remembered,
+  CASE WHEN s.ended_at IS NOT NULL OR u.disabled_at IS NOT NULL THEN 'ended'
+       WHEN least(s.expires_at, s.idle_expires_at) <= now() THEN 'expired'
+       ELSE 'live' END AS state,
+  now() AS read_at,
+  u.id AS user_id, u.email, u.name, u.roles, u.created_at AS user_created_at, u.updated_at AS user_updated_at`;
+
+/** The condition under which a session `s` may still be used, its user aside. */
+export const SESSION_IS_LIVE = `s.ended_at IS NULL AND s.expires_at > now() AND s.idle_expires_at > now()`;
+
+/** Reads a row of {@link SESSION_COLUMNS}. */
+export function sessionRecord(row: SessionRow): SessionRecord {
+  return {
+    id: row.id,
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+    idleExpiresAt: row.idle_expires_at,
+    state: row.state,
+    authenticatedAt: row.authenticated_at,
+    factors: row.factors,
+    lastSeenAt: row.last_seen_at,
+    remembered: row.remembered,
+    readAt: row.read_at,
+    user: {
+      id: row.user_id,
+      email: row.email,
+      name: row.name,
+      roles: row.roles,
+      createdAt: row.user_created_at,
+      updatedAt: row.user_updated_at,
+    },
+  };
+}
+
+/** How long a cookie of the session may live: whole seconds to the absolute end, or null for a cookie that ends with the browser. */
+export function cookieSeconds({ remembered, expiresAt, readAt }: SessionRecord): number | null {
+  return remembered ? Math.floor((expiresAt.getTime() - readAt.getTime()) / 1000) : null;
+}

@@ -1,0 +1,171 @@
+import { Injectable } from '@nestjs/common';
+import { v7 as uuidv7 } from 'uuid';
+import { AppConfig } from '../config/app-config.js';
+import { Database, type Queryable } from '../database/database.js';
+import { SecurityEvents } from '../events/security-events.js';
+import type { SessionId, UserId } from '../principal/principal.js';
+import type { Fingerprint } from './credential-store.js';
+import { SESSION_COLUMNS, SESSION_IS_LIVE, type SessionRecord, type SessionRow, sessionRecord } from './session-record.js';
+
+/** Why a session ended, as kept in `sessions.ended_reason`. */
+export type EndReason =
+  | 'logout'
+  | 'ended_by_user'
+  | 'replaced'
+  | 'surplus'
+  | 'password_changed'
+  | 'refresh_reused'
+  | 'undelivered';
+
+/** A sign-in that has been proven and is about to become a session. */
+export interface SessionStart extends Fingerprint {
+  readonly userId: UserId;
+  readonly factors: readonly string[];
+  readonly remember: boolean;
+  /** The sessions of the cookies that this sign-in replaces; they end with it. */
+  readonly replaces: readonly SessionId[];
+}
+
+/** A session as its user sees it in the list of devices. */
+export interface SessionListItem {
+  readonly id: SessionId;
+  readonly strategies: readonly string[];
+  readonly createdAt: Date;
+  readonly lastSeenAt: Date;
+  readonly expiresAt: Date;
+  readonly ip: string | null;
+  readonly userAgent: string | null;
+}
+
+/** The login sessions: one row per sign-in on a device, the same in every auth mode (contract section 1). */
+@Injectable()
+export class SessionsService {
+  constructor(
+    private readonly database: Database,
+    private readonly config: AppConfig,
+    private readonly events: SecurityEvents,
+  ) {}
+
+  /**
+   * Starts a session inside the transaction that holds the lock on the user's row, so that nothing can slip between:
+   * ends the replaced sessions and the least recently seen ones beyond `SESSION_MAX_PER_USER`.
+   */
+  async start(tx: Queryable, start: SessionStart): Promise<SessionRecord> {
+    const { idleSeconds, absoluteSeconds, rememberIdleSeconds, rememberAbsoluteSeconds, maxPerUser } = this.config.session;
+    if (start.replaces.length > 0) await this.end(start.replaces, 'replaced', tx);
+    const newDevice = await this.isNewDevice(tx, start);
+    const surplus = await tx.query<{ id: SessionId }>(
+      `SELECT s.id FROM sessions s WHERE s.user_id = $1 AND ${SESSION_IS_LIVE} ORDER BY s.last_seen_at DESC, s.id DESC OFFSET $2`,
+      [start.userId, maxPerUser - 1],
+    );
+    if (surplus.length > 0) await this.end(surplus.map(({ id }) => id), 'surplus', tx);
+    const id = uuidv7() as SessionId;
+    const [row] = await tx.query<SessionRow>(
+      `WITH s AS (
+         INSERT INTO sessions
+           (id, user_id, factors, idle_expires_at, expires_at, ip, user_agent, remembered, authenticated_at, last_seen_at)
+         VALUES ($1, $2, $3, now() + make_interval(secs => $4), now() + make_interval(secs => $5), $6, $7, $8, now(), now())
+         RETURNING *)
+       SELECT ${SESSION_COLUMNS} FROM s JOIN users u ON u.id = s.user_id`,
+      [
+        id,
+        start.userId,
+        start.factors,
+        start.remember ? rememberIdleSeconds : idleSeconds,
+        start.remember ? rememberAbsoluteSeconds : absoluteSeconds,
+        start.address,
+        start.userAgent,
+        start.remember,
+      ],
+    );
+    if (!row) throw new Error('a session was inserted and not returned');
+    const { userId, address, userAgent } = start;
+    await this.events.publish({ type: 'session_started', userId, sessionId: id, address, userAgent, newDevice }, tx);
+    return sessionRecord(row);
+  }
+
+  /** The session of that id, whatever its state and credentials. */
+  async findById(id: SessionId): Promise<SessionRecord | null> {
+    return this.findOne(`SELECT ${SESSION_COLUMNS} FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1`, [id]);
+  }
+
+  /** The sessions of a user that are live, newest first, with what they are shown by. */
+  async listLive(userId: UserId): Promise<SessionListItem[]> {
+    return this.database.query<SessionListItem>(
+      `SELECT s.id, s.created_at AS "createdAt", s.last_seen_at AS "lastSeenAt", s.expires_at AS "expiresAt", s.ip,
+         s.user_agent AS "userAgent",
+         ARRAY(SELECT c.strategy FROM credentials c WHERE c.session_id = s.id ORDER BY c.issued_at, c.strategy) AS strategies
+       FROM sessions s WHERE s.user_id = $1 AND ${SESSION_IS_LIVE} ORDER BY s.created_at DESC, s.id DESC`,
+      [userId],
+    );
+  }
+
+  /** The session behind a credential's secret, whatever its state. One statement. */
+  async findBySecret(strategy: string, secretHash: Buffer): Promise<SessionRecord | null> {
+    return this.findOne(
+      `SELECT ${SESSION_COLUMNS} FROM credentials c JOIN sessions s ON s.id = c.session_id JOIN users u ON u.id = s.user_id
+       WHERE c.strategy = $1 AND c.secret_hash = $2`,
+      [strategy, secretHash],
+    );
+  }
+
+  /** The session of that id if it holds a credential of that strategy, whatever its state. One statement. */
+  async findByCredential(strategy: string, sessionId: SessionId): Promise<SessionRecord | null> {
+    return this.findOne(
+      `SELECT ${SESSION_COLUMNS} FROM credentials c JOIN sessions s ON s.id = c.session_id JOIN users u ON u.id = s.user_id
+       WHERE c.session_id = $2 AND c.strategy = $1`,
+      [strategy, sessionId],
+    );
+  }
+
+  /** Ends sessions that are not ended yet and says which. Idempotent. */
+  async end(ids: readonly SessionId[], reason: EndReason, on: Queryable = this.database): Promise<SessionId[]> {
+    return this.endWhere('id = ANY($2::uuid[])', reason, [ids], on);
+  }
+
+  /** Ends one session of a user. @returns whether there was a live one of that id. */
+  async endOwn(userId: UserId, id: SessionId, reason: EndReason): Promise<boolean> {
+    const ended = await this.endWhere(
+      'id = $2 AND user_id = $3 AND expires_at > now() AND idle_expires_at > now()',
+      reason,
+      [id, userId],
+      this.database,
+    );
+    return ended.length > 0;
+  }
+
+  /** Ends all sessions of a user but the ones kept. */
+  async endOthers(userId: UserId, keep: readonly SessionId[], reason: EndReason, on: Queryable = this.database): Promise<void> {
+    await this.endWhere('user_id = $2 AND id <> ALL($3::uuid[])', reason, [userId, keep], on);
+  }
+
+  private async endWhere(
+    condition: string,
+    reason: EndReason,
+    parameters: readonly unknown[],
+    on: Queryable,
+  ): Promise<SessionId[]> {
+    const rows = await on.query<{ id: SessionId; user_id: UserId }>(
+      `UPDATE sessions SET ended_at = now(), ended_reason = $1 WHERE ended_at IS NULL AND ${condition} RETURNING id, user_id`,
+      [reason, ...parameters],
+    );
+    for (const { id, user_id } of rows) {
+      await this.events.publish({ type: 'session_ended', userId: user_id, sessionId: id, reason }, on);
+    }
+    return rows.map(({ id }) => id);
+  }
+
+  private async findOne(sql: string, parameters: readonly unknown[]): Promise<SessionRecord | null> {
+    const [row] = await this.database.query<SessionRow>(sql, parameters);
+    return row ? sessionRecord(row) : null;
+  }
+
+  /** A device is known by its user agent and address together, as long as its sessions are kept (30 days after their end). */
+  private async isNewDevice(tx: Queryable, { userId, address, userAgent }: SessionStart): Promise<boolean> {
+    const [known] = await tx.query(
+      `SELECT 1 FROM sessions WHERE user_id = $1 AND ip = $2 AND user_agent IS NOT DISTINCT FROM $3 LIMIT 1`,
+      [userId, address, userAgent],
+    );
+    return known === undefined;
+  }
+}

@@ -1,0 +1,106 @@
+import { Injectable } from '@nestjs/common';
+import { v7 as uuidv7 } from 'uuid';
+import { Database, type Queryable } from '../database/database.js';
+import { isUniqueViolation } from '../database/database-errors.js';
+import { Problem } from '../http/problem.js';
+import type { UserView } from '../principal/authentication.js';
+import type { UserId } from '../principal/principal.js';
+
+/** A user as sign-in needs it. Never leaves the service layer: the hash is in here. */
+export interface UserAccount extends UserView {
+  readonly passwordHash: string;
+  readonly disabled: boolean;
+}
+
+interface UserRow {
+  id: UserId;
+  email: string;
+  name: string | null;
+  roles: string[];
+  created_at: Date;
+  updated_at: Date;
+  password_hash: string;
+  disabled_at: Date | null;
+}
+
+const COLUMNS = 'id, email, name, roles, created_at, updated_at, password_hash, disabled_at';
+
+/** The users. Emails come in and go out in their canonical form (canonical-email.ts). */
+@Injectable()
+export class UsersService {
+  constructor(private readonly database: Database) {}
+
+  /** The user with that canonical email, or null. */
+  async findByEmail(email: string): Promise<UserAccount | null> {
+    return this.findOne('email = $1', email);
+  }
+
+  /** The user of that id, or null. */
+  async findById(id: UserId): Promise<UserAccount | null> {
+    return this.findOne('id = $1', id);
+  }
+
+  /** Creates a user with the role `user`. @throws Problem `email_taken` when the canonical email has an account. */
+  async create(tx: Queryable, user: { email: string; name: string | null; passwordHash: string }): Promise<UserAccount> {
+    try {
+      const [row] = await tx.query<UserRow>(
+        `INSERT INTO users (id, email, name, password_hash) VALUES ($1, $2, $3, $4) RETURNING ${COLUMNS}`,
+        [uuidv7(), user.email, user.name, user.passwordHash],
+      );
+      if (!row) throw new Error('a user was inserted and not returned');
+      return account(row);
+    } catch (error) {
+      if (isUniqueViolation(error, 'users_email_key')) throw new Problem('email_taken');
+      throw error;
+    }
+  }
+
+  /** Changes the display name; null clears it. @returns null when the user is gone. */
+  async rename(id: UserId, name: string | null): Promise<UserAccount | null> {
+    const [row] = await this.database.query<UserRow>(
+      `UPDATE users SET name = $2, updated_at = now() WHERE id = $1 RETURNING ${COLUMNS}`,
+      [id, name],
+    );
+    return row ? account(row) : null;
+  }
+
+  /**
+   * Locks the row of a user who has just proven to know the password, until the transaction ends. Disabling, deleting and a
+   * password change lock the same row first, so none of them can slip between proof and sign-in.
+   * @returns whether the user is still there, enabled, and has the password that was verified.
+   */
+  async lockVerified(tx: Queryable, id: UserId, verifiedHash: string): Promise<boolean> {
+    const rows = await tx.query(
+      'SELECT id FROM users WHERE id = $1 AND disabled_at IS NULL AND password_hash = $2 FOR UPDATE',
+      [id, verifiedHash],
+    );
+    return rows.length === 1;
+  }
+
+  /** Replaces the password hash if it is still the one that was verified. @returns whether it was. */
+  async replacePasswordHash(on: Queryable, id: UserId, verifiedHash: string, newHash: string): Promise<boolean> {
+    const rows = await on.query(
+      'UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL RETURNING id',
+      [id, verifiedHash, newHash],
+    );
+    return rows.length === 1;
+  }
+
+  private async findOne(condition: string, value: string): Promise<UserAccount | null> {
+    const [row] = await this.database.query<UserRow>(`SELECT ${COLUMNS} FROM users WHERE ${condition}`, [value]);
+    return row ? account(row) : null;
+  }
+}
+
+function account(row: UserRow): UserAccount {
+  return {
+    id: row.id,
+    email: row.email,
+    name: row.name,
+    roles: row.roles,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    passwordHash: row.password_hash,
+    disabled: row.disabled_at !== null,
+  };
+}
