@@ -43,7 +43,8 @@ function linesOf(error: unknown): string[] {
   if (error instanceof StartError) return [error.message];
   if (isListenError(error)) {
     const { code, port } = error;
-    if (code === 'EADDRINUSE') return [`PORT: ${port} is in use by another process; stop it or choose another PORT`];
+    if (code === 'EADDRINUSE')
+      return [`PORT: ${port} is in use by another process; stop it or choose another PORT`];
     if (code === 'EACCES') return [`PORT: this user may not listen on ${port}; choose one above 1023`];
     return [`HOST: cannot listen there (${code})`];
   }

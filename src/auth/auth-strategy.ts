@@ -60,7 +60,8 @@ export function isRefreshable(strategy: AuthStrategy): strategy is RefreshableSt
 }
 
 /** Why a credential was refused: the `code` of the 401. */
-export type RejectionCode = 'credential_missing' | 'credential_invalid' | 'credential_expired' | 'refresh_reused';
+export type RejectionCode =
+  'credential_missing' | 'credential_invalid' | 'credential_expired' | 'refresh_reused';
 
 /** A credential that does not (or no longer) stand for anybody. Becomes a 401; an outage never does. */
 export class CredentialRejected extends Error {

@@ -59,7 +59,9 @@ export class AuthController {
 
   @Post('password')
   @HttpCode(204)
-  @ApiOperation({ summary: 'Change my password; ends all my other sessions and replaces the cookies of this one' })
+  @ApiOperation({
+    summary: 'Change my password; ends all my other sessions and replaces the cookies of this one',
+  })
   @Answers({ 204: null })
   async changePassword(
     @Body({ schema: PasswordIn }) body: PasswordIn,

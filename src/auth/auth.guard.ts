@@ -48,7 +48,10 @@ export class AuthGuard implements CanActivate {
     }
   }
 
-  private async authenticate({ rule, accepted }: RouteRule, exchange: HttpExchange): Promise<Authentication | undefined> {
+  private async authenticate(
+    { rule, accepted }: RouteRule,
+    exchange: HttpExchange,
+  ): Promise<Authentication | undefined> {
     switch (rule) {
       case 'any':
         return this.authenticator.authenticateByAny(exchange);
@@ -83,7 +86,8 @@ export class AuthGuard implements CanActivate {
           : 'Cookies arrived, but no session cookie was among them.',
       );
     }
-    if (this.strategies.all.some(({ ambient }) => !ambient)) advice.push('Send "Authorization: Bearer <token>".');
+    if (this.strategies.all.some(({ ambient }) => !ambient))
+      advice.push('Send "Authorization: Bearer <token>".');
     return advice.join(' Or: ');
   }
 }

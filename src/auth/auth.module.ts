@@ -37,7 +37,14 @@ export class AuthModule {
     const refreshes = enabled.some((strategy) => 'refresh' in strategy.prototype);
     return {
       module: AuthModule,
-      imports: [UsersModule, PasswordsModule, SessionsModule, KeysModule, SecurityModule, JwtModule.register({})],
+      imports: [
+        UsersModule,
+        PasswordsModule,
+        SessionsModule,
+        KeysModule,
+        SecurityModule,
+        JwtModule.register({}),
+      ],
       controllers: [AuthController, MeController, CsrfController, ...(refreshes ? [RefreshController] : [])],
       providers: [
         ...enabled,

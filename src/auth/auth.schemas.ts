@@ -4,12 +4,19 @@ import { emailField } from '../users/canonical-email.js';
 import { nameField } from '../users/display-name.js';
 import { UserOut } from '../users/user.schemas.js';
 
-const remember = z.boolean().describe('Keep me signed in: the longer limits, and cookies that outlive the browser');
+const remember = z
+  .boolean()
+  .describe('Keep me signed in: the longer limits, and cookies that outlive the browser');
 const refreshTransport = z
   .enum(['cookie', 'body'])
-  .describe('Where the refresh token goes. A browser always gets the cookie, unless its origin may hold the token itself')
+  .describe(
+    'Where the refresh token goes. A browser always gets the cookie, unless its origin may hold the token itself',
+  )
   .meta({ 'x-strategies': ['jwt'] });
-const refreshToken = z.string().max(512).meta({ 'x-strategies': ['jwt'] });
+const refreshToken = z
+  .string()
+  .max(512)
+  .meta({ 'x-strategies': ['jwt'] });
 
 export const SignupIn = z
   .strictObject({
@@ -27,14 +34,21 @@ export const LoginIn = z
     email: emailField,
     password: passwordShape,
     remember: remember.optional(),
-    strategy: z.string().max(64).describe('One of the enabled strategies; the primary one unless given').optional(),
+    strategy: z
+      .string()
+      .max(64)
+      .describe('One of the enabled strategies; the primary one unless given')
+      .optional(),
     refreshTransport: refreshTransport.optional(),
   })
   .meta({ id: 'LoginIn' });
 export type LoginIn = z.infer<typeof LoginIn>;
 
 /** An optional body: logout takes a refresh token there from clients that hold one. */
-export const LogoutIn = z.strictObject({ refreshToken: refreshToken.optional() }).optional().meta({ id: 'LogoutIn' });
+export const LogoutIn = z
+  .strictObject({ refreshToken: refreshToken.optional() })
+  .optional()
+  .meta({ id: 'LogoutIn' });
 
 /** An optional body: the cookie will do. */
 export const RefreshIn = z
@@ -42,7 +56,9 @@ export const RefreshIn = z
   .optional()
   .meta({ id: 'RefreshIn' });
 
-export const PasswordIn = z.strictObject({ currentPassword: passwordShape, newPassword: passwordShape }).meta({ id: 'PasswordIn' });
+export const PasswordIn = z
+  .strictObject({ currentPassword: passwordShape, newPassword: passwordShape })
+  .meta({ id: 'PasswordIn' });
 export type PasswordIn = z.infer<typeof PasswordIn>;
 
 export const SignedInOut = z
@@ -56,10 +72,24 @@ export const SignedInOut = z
       idleExpiresAt: z.iso.datetime().describe('The end unless something happens before'),
     }),
     csrfToken: z.string().describe('For X-CSRF-Token; whenever a cookie credential is set').optional(),
-    accessToken: z.string().meta({ 'x-strategies': ['jwt'] }).optional(),
-    tokenType: z.string().meta({ 'x-strategies': ['jwt'] }).optional(),
-    expiresIn: z.int().describe('Seconds until the access token expires').meta({ 'x-strategies': ['jwt'] }).optional(),
-    refreshToken: z.string().describe('Never in an answer to a browser').meta({ 'x-strategies': ['jwt'] }).optional(),
+    accessToken: z
+      .string()
+      .meta({ 'x-strategies': ['jwt'] })
+      .optional(),
+    tokenType: z
+      .string()
+      .meta({ 'x-strategies': ['jwt'] })
+      .optional(),
+    expiresIn: z
+      .int()
+      .describe('Seconds until the access token expires')
+      .meta({ 'x-strategies': ['jwt'] })
+      .optional(),
+    refreshToken: z
+      .string()
+      .describe('Never in an answer to a browser')
+      .meta({ 'x-strategies': ['jwt'] })
+      .optional(),
   })
   .meta({ id: 'SignedIn' });
 

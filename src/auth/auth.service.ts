@@ -11,7 +11,13 @@ import { SessionActivity } from '../sessions/session-activity.js';
 import type { SessionRecord } from '../sessions/session-record.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { UsersService } from '../users/users.service.js';
-import { type AuthStrategy, type CredentialBody, CredentialRejected, type Refreshed, isRefreshable } from './auth-strategy.js';
+import {
+  type AuthStrategy,
+  type CredentialBody,
+  CredentialRejected,
+  type Refreshed,
+  isRefreshable,
+} from './auth-strategy.js';
 import type { LoginIn, SignupIn } from './auth.schemas.js';
 import { EnabledStrategies } from './enabled-strategies.js';
 import type { HttpExchange } from './http-exchange.js';
@@ -47,7 +53,9 @@ export class AuthService {
     if (isRefreshable(strategy)) strategy.checkTransport(exchange);
     const weaknesses = await this.policy.problems(input.password, { email: input.email });
     if (weaknesses.length > 0) {
-      throw new Problem('validation_failed', { errors: weaknesses.map((message) => ({ path: 'password', message })) });
+      throw new Problem('validation_failed', {
+        errors: weaknesses.map((message) => ({ path: 'password', message })),
+      });
     }
     const passwordHash = await this.hasher.hash(input.password);
     const { email, name = null, remember = false } = input;
@@ -114,7 +122,14 @@ export class AuthService {
     const { address, userAgent } = exchange;
     const session = await this.database.transaction(async (tx) => {
       const userId = await identify(tx);
-      return this.sessions.start(tx, { userId, factors: ['password'], remember, replaces, address, userAgent });
+      return this.sessions.start(tx, {
+        userId,
+        factors: ['password'],
+        remember,
+        replaces,
+        address,
+        userAgent,
+      });
     });
     try {
       const body = await rejectionsAsProblems(() => strategy.issue(session, exchange));
@@ -151,7 +166,8 @@ export async function rejectionsAsProblems<T>(work: () => Promise<T>): Promise<T
   try {
     return await work();
   } catch (error) {
-    if (error instanceof CredentialRejected) throw new Problem(error.code, error.detail ? { detail: error.detail } : {});
+    if (error instanceof CredentialRejected)
+      throw new Problem(error.code, error.detail ? { detail: error.detail } : {});
     throw error;
   }
 }

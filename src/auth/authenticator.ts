@@ -52,7 +52,11 @@ export class Authenticator {
   async authenticateByAny(exchange: HttpExchange): Promise<Authentication> {
     const proofs: Proof[] = [];
     const rejections: CredentialRejected[] = [];
-    const attempt = async (strategy: AuthStrategy, ambient: boolean, look: () => Promise<SessionRecord>): Promise<void> => {
+    const attempt = async (
+      strategy: AuthStrategy,
+      ambient: boolean,
+      look: () => Promise<SessionRecord>,
+    ): Promise<void> => {
       try {
         proofs.push({ strategy, session: await look(), ambient });
       } catch (error) {
@@ -82,16 +86,23 @@ export class Authenticator {
       const shown = strategy.refreshCredentialIn(exchange);
       if (!shown) continue;
       if (!shown.ambient) return undefined;
-      return this.conclude([{ strategy, session: await strategy.authenticateRefresh(exchange), ambient: true }]);
+      return this.conclude([
+        { strategy, session: await strategy.authenticateRefresh(exchange), ambient: true },
+      ]);
     }
-    throw new CredentialRejected('credential_missing', 'Send the refresh token: { "refreshToken": "..." } or its cookie.');
+    throw new CredentialRejected(
+      'credential_missing',
+      'Send the refresh token: { "refreshToken": "..." } or its cookie.',
+    );
   }
 
   /** The strategies whose credential came. @throws when an `Authorization` came that nobody can make sense of. */
   private shownIn(exchange: HttpExchange, accepted: readonly AuthStrategy[]): AuthStrategy[] {
     const { headers, raw } = exchange.request;
     if (headers.authorization !== undefined && headerCount(raw.rawHeaders, 'authorization') > 1) {
-      throw new Problem('credential_conflict', { detail: 'The request carries more than one Authorization header.' });
+      throw new Problem('credential_conflict', {
+        detail: 'The request carries more than one Authorization header.',
+      });
     }
     const shown = accepted.filter((strategy) => strategy.credentialIn(exchange) !== null);
     const unclaimed = exchange.hasBearerScheme && shown.every(({ ambient }) => ambient);
@@ -104,9 +115,13 @@ export class Authenticator {
   private conclude(proofs: readonly Proof[]): Authentication {
     const users = new Set(proofs.map(({ session }) => session.user.id));
     if (users.size > 1) {
-      throw new Problem('credential_conflict', { detail: 'The request carries valid credentials of two different users.' });
+      throw new Problem('credential_conflict', {
+        detail: 'The request carries valid credentials of two different users.',
+      });
     }
-    const ranked = this.strategies.all.flatMap((strategy) => proofs.filter((proof) => proof.strategy === strategy));
+    const ranked = this.strategies.all.flatMap((strategy) =>
+      proofs.filter((proof) => proof.strategy === strategy),
+    );
     const [first] = ranked;
     if (!first) throw new CredentialRejected('credential_missing');
     for (const { session } of proofs) this.activity.seen(session);

@@ -54,11 +54,17 @@ export class HttpExchange {
     return this.request.headers.origin;
   }
 
-  /** A request that a browser made (contract section 1): no script of it may hold a refresh token. */
+  /**
+   * A request that a browser made (contract section 1): no script of it may hold a refresh token. `Sec-Fetch-Mode: cors` alone
+   * is not one: Node's fetch sends that and cannot be told not to, while every browser that says the mode also says the site.
+   */
   get isBrowser(): boolean {
     const { headers } = this.request;
     if (headers.origin !== undefined) return true;
-    for (const name in headers) if (name.startsWith('sec-fetch-')) return true;
+    for (const name in headers) {
+      if (name.startsWith('sec-fetch-') && !(name === 'sec-fetch-mode' && headers[name] === 'cors'))
+        return true;
+    }
     return false;
   }
 

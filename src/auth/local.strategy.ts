@@ -19,7 +19,7 @@ export interface ProvenUser {
 @Injectable()
 export class LocalStrategy extends PassportStrategy(Strategy, 'local') {
   // `declare`: PassportStrategy's constructor asks for the instance before fields of this class would be set.
-  private declare passport: PrivatePassport | undefined;
+  declare private passport: PrivatePassport | undefined;
 
   constructor(
     private readonly database: Database,

@@ -22,7 +22,10 @@ export class MeController {
   @Patch()
   @ApiOperation({ summary: 'Change my name; null clears it' })
   @Answers({ 200: UserOut })
-  async change(@Body({ schema: ProfileIn }) { name }: ProfileIn, @CurrentUser() user: UserView): Promise<UserView> {
+  async change(
+    @Body({ schema: ProfileIn }) { name }: ProfileIn,
+    @CurrentUser() user: UserView,
+  ): Promise<UserView> {
     const renamed = await this.users.rename(user.id, name);
     // Deleted in the moment between guard and handler.
     if (!renamed) throw new Problem('credential_invalid');

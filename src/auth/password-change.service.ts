@@ -32,10 +32,16 @@ export class PasswordChangeService {
    * @throws Problem `password_incorrect` for a wrong current password, and for one that was changed meanwhile
    * @throws Problem `validation_failed` for a new password that the policy refuses
    */
-  async change(input: PasswordIn, { principal, user, session }: Authentication, exchange: HttpExchange): Promise<void> {
+  async change(
+    input: PasswordIn,
+    { principal, user, session }: Authentication,
+    exchange: HttpExchange,
+  ): Promise<void> {
     const weaknesses = await this.policy.problems(input.newPassword, { email: user.email });
     if (weaknesses.length > 0) {
-      throw new Problem('validation_failed', { errors: weaknesses.map((message) => ({ path: 'newPassword', message })) });
+      throw new Problem('validation_failed', {
+        errors: weaknesses.map((message) => ({ path: 'newPassword', message })),
+      });
     }
     const account = await this.users.findById(principal.userId);
     const matches = await this.hasher.verify(account?.passwordHash ?? null, input.currentPassword);
@@ -52,7 +58,9 @@ export class PasswordChangeService {
       await this.events.publish({ type: 'password_changed', userId: account.id, sessionId: session.id }, tx);
     });
     const record = await this.sessions.findById(session.id);
-    if (record) for (const strategy of replaced.shown) await rejectionsAsProblems(() => strategy.issue(record, exchange));
+    if (record)
+      for (const strategy of replaced.shown)
+        await rejectionsAsProblems(() => strategy.issue(record, exchange));
   }
 
   /**
@@ -71,10 +79,16 @@ export class PasswordChangeService {
     return { shown, dead: [...new Set([...ambient, ...shown])].map(({ name }) => name) };
   }
 
-  private async holdsCookie(strategy: AuthStrategy, sessionId: string, exchange: HttpExchange): Promise<boolean> {
+  private async holdsCookie(
+    strategy: AuthStrategy,
+    sessionId: string,
+    exchange: HttpExchange,
+  ): Promise<boolean> {
     try {
       if (strategy.ambient) {
-        return strategy.credentialIn(exchange) !== null && (await strategy.authenticate(exchange)).id === sessionId;
+        return (
+          strategy.credentialIn(exchange) !== null && (await strategy.authenticate(exchange)).id === sessionId
+        );
       }
       if (!isRefreshable(strategy) || !strategy.refreshCredentialIn(exchange)?.ambient) return false;
       return (await strategy.authenticateRefresh(exchange)).id === sessionId;

@@ -14,7 +14,8 @@ export class RolesGuard implements CanActivate {
   canActivate(context: ExecutionContext): true {
     const required = this.requiredFor(context);
     if (required === null) return true;
-    const held = context.switchToHttp().getRequest<AuthenticatedRequest>().authentication?.principal.roles ?? [];
+    const held =
+      context.switchToHttp().getRequest<AuthenticatedRequest>().authentication?.principal.roles ?? [];
     if (required.some((role) => held.includes(role))) return true;
     throw new Problem('forbidden', { detail: 'Your account does not have the role that this needs.' });
   }
@@ -23,7 +24,8 @@ export class RolesGuard implements CanActivate {
     const handler = context.getHandler();
     let required = this.roles.get(handler);
     if (required === undefined) {
-      required = this.reflector.getAllAndOverride<string[] | undefined>(ROLES, [handler, context.getClass()]) ?? null;
+      required =
+        this.reflector.getAllAndOverride<string[] | undefined>(ROLES, [handler, context.getClass()]) ?? null;
       this.roles.set(handler, required);
     }
     return required;

@@ -11,7 +11,8 @@ export type CredentialRule = 'any' | 'refresh';
 export const AcceptsAnyCredential = () => SetMetadata(CREDENTIAL_RULE, 'any' satisfies CredentialRule);
 
 /** The route takes the refresh credential. */
-export const AcceptsRefreshCredential = () => SetMetadata(CREDENTIAL_RULE, 'refresh' satisfies CredentialRule);
+export const AcceptsRefreshCredential = () =>
+  SetMetadata(CREDENTIAL_RULE, 'refresh' satisfies CredentialRule);
 
 /** The route needs no credential and hands one out: public, but no page of a foreign origin may call it. */
 export const SignsIn = () => applyDecorators(Public(), SetMetadata(SIGNS_IN, true));

@@ -2,7 +2,15 @@ import type { SessionRecord } from '../sessions/session-record.js';
 import type { CredentialBody } from './auth-strategy.js';
 
 /** The body of signup, login, refresh and exchange (contract section 4). */
-export function signedInAnswer({ session, strategy, body }: { session: SessionRecord; strategy: string; body: CredentialBody }) {
+export function signedInAnswer({
+  session,
+  strategy,
+  body,
+}: {
+  session: SessionRecord;
+  strategy: string;
+  body: CredentialBody;
+}) {
   const { id, createdAt, expiresAt, idleExpiresAt, user } = session;
   return { user, strategy, session: { id, createdAt, expiresAt, idleExpiresAt }, ...body };
 }

@@ -24,7 +24,11 @@ export function openApiDocument(app: NestFastifyApplication, config: AppConfig):
   const document = SwaggerModule.createDocument(app, builder.build(), {
     standardSchemaConverter: (schema, { schemaType }) => {
       if (!(schema instanceof z.ZodType)) throw new TypeError('only zod schemas are used in this project');
-      const { $defs, $schema: _dialect, ...rest } = z.toJSONSchema(schema, { target: 'draft-2020-12', io: schemaType });
+      const {
+        $defs,
+        $schema: _dialect,
+        ...rest
+      } = z.toJSONSchema(schema, { target: 'draft-2020-12', io: schemaType });
       return { schema: rest, components: $defs };
     },
   });

@@ -11,12 +11,16 @@ export function onlyWhatModeHas(document: OpenAPIObject, enabled: readonly strin
 function prune(node: unknown, enabled: readonly string[]): unknown {
   if (Array.isArray(node)) return node.map((item) => prune(item, enabled));
   if (typeof node !== 'object' || node === null) return node;
-  const kept = Object.entries(node).filter(([key, value]) => key !== STRATEGIES && !isForeign(value, enabled));
+  const kept = Object.entries(node).filter(
+    ([key, value]) => key !== STRATEGIES && !isForeign(value, enabled),
+  );
   return Object.fromEntries(kept.map(([key, value]) => [key, prune(value, enabled)]));
 }
 
 function isForeign(value: unknown, enabled: readonly string[]): boolean {
   if (typeof value !== 'object' || value === null || !(STRATEGIES in value)) return false;
   const strategies = value[STRATEGIES];
-  return Array.isArray(strategies) && !strategies.some((name: unknown) => enabled.some((other) => other === name));
+  return (
+    Array.isArray(strategies) && !strategies.some((name: unknown) => enabled.some((other) => other === name))
+  );
 }

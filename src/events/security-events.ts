@@ -19,7 +19,12 @@ export type SecurityEvent =
       /** No session of this user was ever seen from this address with this user agent. */
       readonly newDevice: boolean;
     } & Origin)
-  | { readonly type: 'session_ended'; readonly userId: UserId; readonly sessionId: SessionId; readonly reason: string }
+  | {
+      readonly type: 'session_ended';
+      readonly userId: UserId;
+      readonly sessionId: SessionId;
+      readonly reason: string;
+    }
   | { readonly type: 'password_changed'; readonly userId: UserId; readonly sessionId: SessionId }
   | ({
       /** `refresh_replayed`: the direct predecessor came again within the grace, from elsewhere. `refresh_reused`: theft. */

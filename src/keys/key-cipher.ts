@@ -11,7 +11,10 @@ const TAG_BYTES = 16;
 export function encryptPrivateKey(secret: AppSecret, keyId: string, privateKey: KeyObject): Buffer {
   const nonce = randomBytes(NONCE_BYTES);
   const cipher = createCipheriv('aes-256-gcm', encryptionKey(secret), nonce).setAAD(Buffer.from(keyId));
-  const ciphertext = Buffer.concat([cipher.update(privateKey.export({ type: 'pkcs8', format: 'der' })), cipher.final()]);
+  const ciphertext = Buffer.concat([
+    cipher.update(privateKey.export({ type: 'pkcs8', format: 'der' })),
+    cipher.final(),
+  ]);
   return Buffer.concat([nonce, cipher.getAuthTag(), ciphertext]);
 }
 

@@ -38,7 +38,11 @@ export class KeyRing implements OnApplicationBootstrap, OnApplicationShutdown {
   signingKey(): SigningKeyPair {
     const signing = this.states.filter(({ signs }) => signs).flatMap(({ id }) => this.keys.get(id) ?? []);
     const key = signing.find(({ algorithm }) => algorithm === this.config.jwt.algorithm) ?? signing[0];
-    if (!key) throw new Problem('unavailable', { retryAfterSeconds: 1, cause: new Error('no signing key is loaded') });
+    if (!key)
+      throw new Problem('unavailable', {
+        retryAfterSeconds: 1,
+        cause: new Error('no signing key is loaded'),
+      });
     return key;
   }
 
@@ -89,7 +93,8 @@ export class KeyRing implements OnApplicationBootstrap, OnApplicationShutdown {
       this.failing = false;
       await this.rotation.rotateIfDue();
     } catch (error) {
-      if (!this.failing) this.logger.warn({ err: error }, 'signing keys could not be read; the known ones stay in use');
+      if (!this.failing)
+        this.logger.warn({ err: error }, 'signing keys could not be read; the known ones stay in use');
       this.failing = true;
     }
   }

@@ -34,7 +34,11 @@ export class KeyRotation {
         'SELECT algorithm FROM signing_keys WHERE retired_at IS NULL AND withdrawn_at IS NULL',
       );
       if (!usable.some((key) => key.algorithm === algorithm)) {
-        const kid = await this.store.create(connection, algorithm, usable.length === 0 ? 0 : PUBLISHED_BEFORE_SECONDS);
+        const kid = await this.store.create(
+          connection,
+          algorithm,
+          usable.length === 0 ? 0 : PUBLISHED_BEFORE_SECONDS,
+        );
         this.logger.info({ kid, algorithm }, 'made a signing key');
       }
       await this.store.reencrypt(connection);
@@ -67,10 +71,19 @@ export class KeyRotation {
   private async rotate(now: boolean): Promise<string | null> {
     const { algorithm, keyRotationSeconds, accessSeconds } = this.config.jwt;
     return this.database.withAdvisoryLock(LOCK, async (connection) => {
-      const due = now || (await this.store.newestIsOlderThan(connection, keyRotationSeconds - PUBLISHED_BEFORE_SECONDS));
+      const due =
+        now ||
+        (await this.store.newestIsOlderThan(connection, keyRotationSeconds - PUBLISHED_BEFORE_SECONDS));
       const kid = due ? await this.store.create(connection, algorithm, PUBLISHED_BEFORE_SECONDS) : null;
-      if (kid) this.logger.info({ kid, algorithm, signsInSeconds: PUBLISHED_BEFORE_SECONDS }, 'made the next signing key');
-      const retired = await this.store.retireFollowed(connection, accessSeconds + WITHDRAWN_AFTER_MARGIN_SECONDS);
+      if (kid)
+        this.logger.info(
+          { kid, algorithm, signsInSeconds: PUBLISHED_BEFORE_SECONDS },
+          'made the next signing key',
+        );
+      const retired = await this.store.retireFollowed(
+        connection,
+        accessSeconds + WITHDRAWN_AFTER_MARGIN_SECONDS,
+      );
       if (retired.length > 0) this.logger.info({ kids: retired }, 'retired signing keys');
       return kid;
     });

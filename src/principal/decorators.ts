@@ -22,12 +22,15 @@ export const Accepts = (...strategies: [string, ...string[]]) => SetMetadata(ACC
 
 function authenticationOf(context: ExecutionContext): Authentication {
   const { authentication } = context.switchToHttp().getRequest<AuthenticatedRequest>();
-  if (!authentication) throw new Error('@CurrentUser() and @CurrentPrincipal() need a route that is not @Public()');
+  if (!authentication)
+    throw new Error('@CurrentUser() and @CurrentPrincipal() need a route that is not @Public()');
   return authentication;
 }
 
 /** The signed-in user: `{ id, email, name, roles, createdAt, updatedAt }`. */
-export const CurrentUser = createParamDecorator((_: unknown, context: ExecutionContext) => authenticationOf(context).user);
+export const CurrentUser = createParamDecorator(
+  (_: unknown, context: ExecutionContext) => authenticationOf(context).user,
+);
 
 /** Who the request acts for: user id, session id, strategy, roles, factors. */
 export const CurrentPrincipal = createParamDecorator(

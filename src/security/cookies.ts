@@ -22,7 +22,12 @@ export class Cookies {
 
   /** The attributes that all our cookies share. */
   attributes(sameSite: SameSite = this.config.cookies.sameSite) {
-    return { path: '/', secure: this.config.server.isHttps, sameSite, ...(sameSite === 'none' && { partitioned: true }) };
+    return {
+      path: '/',
+      secure: this.config.server.isHttps,
+      sameSite,
+      ...(sameSite === 'none' && { partitioned: true }),
+    };
   }
 
   /** The refresh cookie: HttpOnly and, unless configured as `none`, SameSite=Strict. `maxAgeSeconds` null: until the browser ends. */
@@ -47,7 +52,10 @@ export class Cookies {
   }
 
   private refreshAttributes(): SerializeOptions {
-    return { ...this.attributes(this.config.cookies.sameSite === 'none' ? 'none' : 'strict'), httpOnly: true };
+    return {
+      ...this.attributes(this.config.cookies.sameSite === 'none' ? 'none' : 'strict'),
+      httpOnly: true,
+    };
   }
 }
 

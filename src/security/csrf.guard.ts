@@ -62,7 +62,8 @@ export class CsrfGuard implements CanActivate {
       throw new Problem('origin_not_allowed', { detail: 'The origin of this page is not in CORS_ORIGINS.' });
     }
     if (site === 'same-origin') return 'pass';
-    if (origin === 'null') throw new Problem('origin_not_allowed', { detail: 'The page that sent this has no origin.' });
+    if (origin === 'null')
+      throw new Problem('origin_not_allowed', { detail: 'The page that sent this has no origin.' });
     if (site === undefined || site === 'none') return 'token';
     throw new Problem('csrf_failed', { detail: 'The browser says that another site sent this request.' });
   }
@@ -71,7 +72,9 @@ export class CsrfGuard implements CanActivate {
     const handler = context.getHandler();
     let signsIn = this.signsIn.get(handler);
     if (signsIn === undefined) {
-      signsIn = this.reflector.getAllAndOverride<boolean | undefined>(SIGNS_IN, [handler, context.getClass()]) === true;
+      signsIn =
+        this.reflector.getAllAndOverride<boolean | undefined>(SIGNS_IN, [handler, context.getClass()]) ===
+        true;
       this.signsIn.set(handler, signsIn);
     }
     return signsIn;

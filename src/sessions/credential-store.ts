@@ -85,7 +85,8 @@ export class CredentialStore {
   /** The credential of that strategy which a session holds, with the session. One statement. */
   async find(sessionId: SessionId, strategy: string): Promise<CredentialWithSession | null> {
     const [row] = await this.database.query<
-      CredentialRow & SessionRow & { rotated_seconds_ago: number; by_ip: string; by_user_agent: string | null }
+      CredentialRow &
+        SessionRow & { rotated_seconds_ago: number; by_ip: string; by_user_agent: string | null }
     >(
       `SELECT ${CREDENTIAL_COLUMNS}, ${SESSION_COLUMNS},
          extract(epoch FROM now() - coalesce(c.rotated_at, c.issued_at))::float8 AS rotated_seconds_ago,
@@ -125,8 +126,15 @@ export class CredentialStore {
   }
 
   /** Kills the values of these strategies for a session, which lives on with its other credentials. */
-  async withdraw(sessionId: SessionId, strategies: readonly string[], on: Queryable = this.database): Promise<void> {
-    await on.query(`DELETE FROM credentials WHERE session_id = $1 AND strategy = ANY($2)`, [sessionId, strategies]);
+  async withdraw(
+    sessionId: SessionId,
+    strategies: readonly string[],
+    on: Queryable = this.database,
+  ): Promise<void> {
+    await on.query(`DELETE FROM credentials WHERE session_id = $1 AND strategy = ANY($2)`, [
+      sessionId,
+      strategies,
+    ]);
   }
 }
 

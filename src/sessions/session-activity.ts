@@ -51,7 +51,10 @@ export class SessionActivity implements OnModuleInit, OnApplicationShutdown {
       );
     } catch (error) {
       for (const [id, at] of batch) if (!this.pending.has(id)) this.pending.set(id, at);
-      this.logger.warn({ err: error, sessions: batch.length }, 'session activity could not be written; it is kept');
+      this.logger.warn(
+        { err: error, sessions: batch.length },
+        'session activity could not be written; it is kept',
+      );
     }
   }
 

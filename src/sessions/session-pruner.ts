@@ -23,7 +23,10 @@ export class SessionPruner implements OnModuleInit, OnApplicationShutdown {
 
   onModuleInit(): void {
     // Nodes that start together do not all ask at once.
-    this.timer = setInterval(() => (this.running = this.tryPrune()), EVERY_MILLISECONDS * (0.9 + Math.random() * 0.2)).unref();
+    this.timer = setInterval(
+      () => (this.running = this.tryPrune()),
+      EVERY_MILLISECONDS * (0.9 + Math.random() * 0.2),
+    ).unref();
   }
 
   /** Prunes all that is due unless another node is at it. @returns the number of sessions deleted. */
@@ -47,7 +50,7 @@ export class SessionPruner implements OnModuleInit, OnApplicationShutdown {
 
   private async deleteBatches(): Promise<number> {
     let total = 0;
-    for (let rows = BATCH_ROWS; rows === BATCH_ROWS && !this.stopping; ) {
+    for (let rows = BATCH_ROWS; rows === BATCH_ROWS && !this.stopping;) {
       rows = (
         await this.database.query(
           `DELETE FROM sessions WHERE id IN (

@@ -44,7 +44,8 @@ export class SessionsController {
   @Answers({ 204: null })
   async end(@Param('id') id: string, @CurrentPrincipal() { userId }: Principal): Promise<void> {
     const sessionId = z.uuid().safeParse(id);
-    const ended = sessionId.success && (await this.sessions.endOwn(userId, sessionId.data as SessionId, 'ended_by_user'));
+    const ended =
+      sessionId.success && (await this.sessions.endOwn(userId, sessionId.data as SessionId, 'ended_by_user'));
     if (!ended) throw new Problem('not_found', { detail: 'You have no live session of that id.' });
   }
 

@@ -5,17 +5,17 @@ import { Database, type Queryable } from '../database/database.js';
 import { SecurityEvents } from '../events/security-events.js';
 import type { SessionId, UserId } from '../principal/principal.js';
 import type { Fingerprint } from './credential-store.js';
-import { SESSION_COLUMNS, SESSION_IS_LIVE, type SessionRecord, type SessionRow, sessionRecord } from './session-record.js';
+import {
+  SESSION_COLUMNS,
+  SESSION_IS_LIVE,
+  type SessionRecord,
+  type SessionRow,
+  sessionRecord,
+} from './session-record.js';
 
 /** Why a session ended, as kept in `sessions.ended_reason`. */
 export type EndReason =
-  | 'logout'
-  | 'ended_by_user'
-  | 'replaced'
-  | 'surplus'
-  | 'password_changed'
-  | 'refresh_reused'
-  | 'undelivered';
+  'logout' | 'ended_by_user' | 'replaced' | 'surplus' | 'password_changed' | 'refresh_reused' | 'undelivered';
 
 /** A sign-in that has been proven and is about to become a session. */
 export interface SessionStart extends Fingerprint {
@@ -51,14 +51,20 @@ export class SessionsService {
    * ends the replaced sessions and the least recently seen ones beyond `SESSION_MAX_PER_USER`.
    */
   async start(tx: Queryable, start: SessionStart): Promise<SessionRecord> {
-    const { idleSeconds, absoluteSeconds, rememberIdleSeconds, rememberAbsoluteSeconds, maxPerUser } = this.config.session;
+    const { idleSeconds, absoluteSeconds, rememberIdleSeconds, rememberAbsoluteSeconds, maxPerUser } =
+      this.config.session;
     if (start.replaces.length > 0) await this.end(start.replaces, 'replaced', tx);
     const newDevice = await this.isNewDevice(tx, start);
     const surplus = await tx.query<{ id: SessionId }>(
       `SELECT s.id FROM sessions s WHERE s.user_id = $1 AND ${SESSION_IS_LIVE} ORDER BY s.last_seen_at DESC, s.id DESC OFFSET $2`,
       [start.userId, maxPerUser - 1],
     );
-    if (surplus.length > 0) await this.end(surplus.map(({ id }) => id), 'surplus', tx);
+    if (surplus.length > 0)
+      await this.end(
+        surplus.map(({ id }) => id),
+        'surplus',
+        tx,
+      );
     const id = uuidv7() as SessionId;
     const [row] = await tx.query<SessionRow>(
       `WITH s AS (
@@ -80,13 +86,19 @@ export class SessionsService {
     );
     if (!row) throw new Error('a session was inserted and not returned');
     const { userId, address, userAgent } = start;
-    await this.events.publish({ type: 'session_started', userId, sessionId: id, address, userAgent, newDevice }, tx);
+    await this.events.publish(
+      { type: 'session_started', userId, sessionId: id, address, userAgent, newDevice },
+      tx,
+    );
     return sessionRecord(row);
   }
 
   /** The session of that id, whatever its state and credentials. */
   async findById(id: SessionId): Promise<SessionRecord | null> {
-    return this.findOne(`SELECT ${SESSION_COLUMNS} FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1`, [id]);
+    return this.findOne(
+      `SELECT ${SESSION_COLUMNS} FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1`,
+      [id],
+    );
   }
 
   /** The sessions of a user that are live, newest first, with what they are shown by. */
@@ -119,7 +131,11 @@ export class SessionsService {
   }
 
   /** Ends sessions that are not ended yet and says which. Idempotent. */
-  async end(ids: readonly SessionId[], reason: EndReason, on: Queryable = this.database): Promise<SessionId[]> {
+  async end(
+    ids: readonly SessionId[],
+    reason: EndReason,
+    on: Queryable = this.database,
+  ): Promise<SessionId[]> {
     return this.endWhere('id = ANY($2::uuid[])', reason, [ids], on);
   }
 
@@ -135,7 +151,12 @@ export class SessionsService {
   }
 
   /** Ends all sessions of a user but the ones kept. */
-  async endOthers(userId: UserId, keep: readonly SessionId[], reason: EndReason, on: Queryable = this.database): Promise<void> {
+  async endOthers(
+    userId: UserId,
+    keep: readonly SessionId[],
+    reason: EndReason,
+    on: Queryable = this.database,
+  ): Promise<void> {
     await this.endWhere('user_id = $2 AND id <> ALL($3::uuid[])', reason, [userId, keep], on);
   }
 

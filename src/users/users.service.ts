@@ -41,7 +41,10 @@ export class UsersService {
   }
 
   /** Creates a user with the role `user`. @throws Problem `email_taken` when the canonical email has an account. */
-  async create(tx: Queryable, user: { email: string; name: string | null; passwordHash: string }): Promise<UserAccount> {
+  async create(
+    tx: Queryable,
+    user: { email: string; name: string | null; passwordHash: string },
+  ): Promise<UserAccount> {
     try {
       const [row] = await tx.query<UserRow>(
         `INSERT INTO users (id, email, name, password_hash) VALUES ($1, $2, $3, $4) RETURNING ${COLUMNS}`,
@@ -78,7 +81,12 @@ export class UsersService {
   }
 
   /** Replaces the password hash if it is still the one that was verified. @returns whether it was. */
-  async replacePasswordHash(on: Queryable, id: UserId, verifiedHash: string, newHash: string): Promise<boolean> {
+  async replacePasswordHash(
+    on: Queryable,
+    id: UserId,
+    verifiedHash: string,
+    newHash: string,
+  ): Promise<boolean> {
     const rows = await on.query(
       'UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL RETURNING id',
       [id, verifiedHash, newHash],
@@ -87,7 +95,9 @@ export class UsersService {
   }
 
   private async findOne(condition: string, value: string): Promise<UserAccount | null> {
-    const [row] = await this.database.query<UserRow>(`SELECT ${COLUMNS} FROM users WHERE ${condition}`, [value]);
+    const [row] = await this.database.query<UserRow>(`SELECT ${COLUMNS} FROM users WHERE ${condition}`, [
+      value,
+    ]);
     return row ? account(row) : null;
   }
 }

@@ -149,40 +149,6 @@ describe('one bad value', () => {
   ])('%s=%s', (name, text, pattern) => harness.expectProblems({ [name]: text }, [pattern]));
 });
 
-describe('several at once', () => {
-  test.each<[Environment, RegExp[]]>([
-    [{ AUTH_MODE: 'a,session,b' }, [/^AUTH_MODE: entry 1: "a"/, /^AUTH_MODE: entry 3: "b"/]],
-    [{ AUTH_MODE: 'session,jwt', JWT_ACCESS_TTL: '30m' }, [/^JWT_ACCESS_TTL: .*allowed: less than 30m$/]],
-    [
-      { JWT_ACCESS_TTL: '30s' },
-      [/^JWT_REFRESH_GRACE: .*not shorter than JWT_ACCESS_TTL; allowed: less than 30s$/],
-    ],
-    [
-      { AUTH_MODE: 'jwt', SESSION_IDLE_TTL: '9h', JWT_ACCESS_TTL: '10h', JWT_REFRESH_GRACE: '11h' },
-      [
-        /^SESSION_IDLE_TTL/,
-        /^JWT_ACCESS_TTL/,
-        /^JWT_REFRESH_GRACE: .*not shorter/,
-        /^JWT_REFRESH_GRACE: .*at most/,
-      ],
-    ],
-    [
-      { PORT: 'x', CORS_ORIGINS: '*,null', SESSION_IDLE_TTL: '9h', AUTH_MODES: 'jwt', LOG_LEVEL: 'loud' },
-      [
-        /^AUTH_MODES/,
-        /^PORT/,
-        /^CORS_ORIGINS: entry 1/,
-        /^CORS_ORIGINS: entry 2/,
-        /^LOG_LEVEL/,
-        /^SESSION_IDLE_TTL/,
-      ],
-    ],
-  ])('%j', (environment, patterns) => {
-    harness.expectProblems(environment, patterns);
-    expect(harness.problemsOf(environment).join('')).not.toContain('\n');
-  });
-});
-
 describe('in production', () => {
   const encoded = (text: string): string => Buffer.from(text).toString('base64');
   const repeated = encoded('0123456789abcdef'.repeat(3));

@@ -14,12 +14,16 @@ interface PresentedToken {
 @Injectable()
 export class AccessTokenVerifier extends PassportStrategy(Strategy, 'jwt', 1) {
   // `declare`: PassportStrategy's constructor asks for the instance before fields of this class would be set.
-  private declare passport: PrivatePassport | undefined;
+  declare private passport: PrivatePassport | undefined;
 
   constructor(tokens: AccessTokens, config: AppConfig) {
     const options: unknown = {
       jwtFromRequest: ({ token }: PresentedToken) => token,
-      secretOrKeyProvider: (_request: unknown, token: string, done: (error: unknown, key?: unknown) => void) => {
+      secretOrKeyProvider: (
+        _request: unknown,
+        token: string,
+        done: (error: unknown, key?: unknown) => void,
+      ) => {
         tokens.keyFor(token).then((key) => done(key ? null : new Error('unknown key or header'), key), done);
       },
       algorithms: ['ES256', 'RS256', 'PS256'],

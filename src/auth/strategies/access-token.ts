@@ -19,7 +19,11 @@ export const SKEW_SECONDS = 5;
  * The only header that we accept. jsonwebtoken would let unknown `crit`, any `typ`, and keys that the token itself names pass
  * (RFC 8725 sections 3.1, 3.8, 3.10, 3.11).
  */
-const Header = z.strictObject({ alg: z.enum(['ES256', 'RS256', 'PS256']), typ: z.literal(TYPE), kid: z.string().max(64) });
+const Header = z.strictObject({
+  alg: z.enum(['ES256', 'RS256', 'PS256']),
+  typ: z.literal(TYPE),
+  kid: z.string().max(64),
+});
 
 /** The only claims that we accept: those that we issue. */
 export const AccessTokenClaims = z.strictObject({

@@ -5,7 +5,12 @@ import { Cookies } from '../../security/cookies.js';
 import { CsrfTokens } from '../../security/csrf-tokens.js';
 import { type SessionRecord, cookieSeconds } from '../../sessions/session-record.js';
 import { SessionsService } from '../../sessions/sessions.service.js';
-import { type CredentialBody, CredentialRejected, type Refreshed, type RefreshableStrategy } from '../auth-strategy.js';
+import {
+  type CredentialBody,
+  CredentialRejected,
+  type Refreshed,
+  type RefreshableStrategy,
+} from '../auth-strategy.js';
 import type { HttpExchange } from '../http-exchange.js';
 import { liveOrRejected } from '../live-session.js';
 import { AccessTokenVerifier } from './access-token-verifier.js';
@@ -52,8 +57,15 @@ export class JwtStrategy implements RefreshableStrategy {
 
   async issue(session: SessionRecord, exchange: HttpExchange): Promise<CredentialBody> {
     const refreshToken = await this.refreshTokens.issue(session, this.name);
-    const holdsCookie = this.refreshCookies(exchange).some((token) => this.refreshTokens.read(token)?.sessionId === session.id);
-    return this.handOut(session, refreshToken, this.transport(exchange, holdsCookie ? 'cookie' : 'body'), exchange);
+    const holdsCookie = this.refreshCookies(exchange).some(
+      (token) => this.refreshTokens.read(token)?.sessionId === session.id,
+    );
+    return this.handOut(
+      session,
+      refreshToken,
+      this.transport(exchange, holdsCookie ? 'cookie' : 'body'),
+      exchange,
+    );
   }
 
   discard(exchange: HttpExchange): void {
@@ -64,7 +76,10 @@ export class JwtStrategy implements RefreshableStrategy {
 
   refreshCredentialIn(exchange: HttpExchange): { token: string; ambient: boolean } | null {
     const cookies = this.refreshCookies(exchange);
-    const token = exchange.bodyField('refreshToken') ?? cookies.find((value) => this.refreshTokens.read(value)) ?? cookies[0];
+    const token =
+      exchange.bodyField('refreshToken') ??
+      cookies.find((value) => this.refreshTokens.read(value)) ??
+      cookies[0];
     return token === undefined ? null : { token, ambient: cookies.length > 0 };
   }
 
@@ -82,7 +97,12 @@ export class JwtStrategy implements RefreshableStrategy {
   checkTransport(exchange: HttpExchange): void {
     if (exchange.bodyField('refreshTransport') === 'body' && !this.bodyAllowed(exchange)) {
       throw new Problem('validation_failed', {
-        errors: [{ path: 'refreshTransport', message: 'a browser gets the refresh token as a cookie; ask for "cookie"' }],
+        errors: [
+          {
+            path: 'refreshTransport',
+            message: 'a browser gets the refresh token as a cookie; ask for "cookie"',
+          },
+        ],
       });
     }
   }
@@ -102,7 +122,12 @@ export class JwtStrategy implements RefreshableStrategy {
     return asked === 'body' || !exchange.isBrowser ? 'body' : 'cookie';
   }
 
-  private handOut(session: SessionRecord, refreshToken: string, transport: Transport, exchange: HttpExchange): CredentialBody {
+  private handOut(
+    session: SessionRecord,
+    refreshToken: string,
+    transport: Transport,
+    exchange: HttpExchange,
+  ): CredentialBody {
     const { token, expiresIn } = this.accessTokens.issue(session);
     const body = { accessToken: token, tokenType: 'Bearer', expiresIn } as const;
     if (transport === 'body') return { ...body, refreshToken };

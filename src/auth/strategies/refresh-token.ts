@@ -24,11 +24,18 @@ export interface RefreshToken {
  * MAC1 is keyed by the application secret alone, so that a forged token is refused without a query; MAC2 by the secret and the
  * row's random seed, so that the secret alone forges nothing. Both are deterministic: every node derives the same token.
  */
-export function makeRefreshToken(secret: AppSecret, seed: Buffer, sessionId: SessionId, counter: number): string {
+export function makeRefreshToken(
+  secret: AppSecret,
+  seed: Buffer,
+  sessionId: SessionId,
+  counter: number,
+): string {
   const body = Buffer.alloc(BODY_BYTES);
   body.set(parseUuid(sessionId));
   body.writeUIntBE(counter, 16, COUNTER_BYTES);
-  return PREFIX + Buffer.concat([body, outerMac(secret, body), innerMac(secret, seed, body)]).toString('base64url');
+  return (
+    PREFIX + Buffer.concat([body, outerMac(secret, body), innerMac(secret, seed, body)]).toString('base64url')
+  );
 }
 
 /** Reads a token. @returns null unless MAC1 holds under one of the secrets. Costs no I/O. */

@@ -2,7 +2,11 @@ import { Injectable } from '@nestjs/common';
 import { AppConfig, type AppSecret } from '../../config/app-config.js';
 import { SecurityEvents } from '../../events/security-events.js';
 import { Problem } from '../../http/problem.js';
-import { CredentialStore, type CredentialWithSession, type Fingerprint } from '../../sessions/credential-store.js';
+import {
+  CredentialStore,
+  type CredentialWithSession,
+  type Fingerprint,
+} from '../../sessions/credential-store.js';
 import type { SessionRecord } from '../../sessions/session-record.js';
 import { SessionsService } from '../../sessions/sessions.service.js';
 import { CredentialRejected } from '../auth-strategy.js';
@@ -45,7 +49,11 @@ export class RefreshTokens {
   }
 
   /** Rotates a token, or answers a replay as the contract says. @throws CredentialRejected, also with `refresh_reused`. */
-  async spend(presented: string, strategy: string, device: Fingerprint): Promise<{ session: SessionRecord; token: string }> {
+  async spend(
+    presented: string,
+    strategy: string,
+    device: Fingerprint,
+  ): Promise<{ session: SessionRecord; token: string }> {
     for (let round = 0; round < ROUNDS; round++) {
       const { token, found } = await this.find(presented, strategy);
       const session = liveOrRejected(found.session);
@@ -67,16 +75,21 @@ export class RefreshTokens {
     throw new Problem('unavailable', { retryAfterSeconds: 1 });
   }
 
-  private async find(presented: string, strategy: string): Promise<{ token: RefreshToken; found: CredentialWithSession }> {
+  private async find(
+    presented: string,
+    strategy: string,
+  ): Promise<{ token: RefreshToken; found: CredentialWithSession }> {
     const token = this.read(presented);
     const found = token && (await this.credentials.find(token.sessionId, strategy));
-    if (!found || !isMadeFor(token, found.credential.seed)) throw new CredentialRejected('credential_invalid');
+    if (!found || !isMadeFor(token, found.credential.seed))
+      throw new CredentialRejected('credential_invalid');
     return { token, found };
   }
 
   /** The one token that follows the replayed one: made under the secret that the rotation used, on whichever node. */
   private successor({ credential }: CredentialWithSession): string {
-    const secret: AppSecret = this.config.secrets.find(({ id }) => id === credential.secretId) ?? this.config.secrets[0];
+    const secret: AppSecret =
+      this.config.secrets.find(({ id }) => id === credential.secretId) ?? this.config.secrets[0];
     return makeRefreshToken(secret, credential.seed, credential.sessionId, credential.counter);
   }
 
@@ -86,7 +99,10 @@ export class RefreshTokens {
     throw new CredentialRejected('refresh_reused', 'A newer refresh token was used already. Sign in again.');
   }
 
-  private async reportReplay(found: CredentialWithSession, { address, userAgent }: Fingerprint): Promise<void> {
+  private async reportReplay(
+    found: CredentialWithSession,
+    { address, userAgent }: Fingerprint,
+  ): Promise<void> {
     const { rotatedBy } = found;
     if (rotatedBy.address === address && rotatedBy.userAgent === userAgent) return;
     await this.publish('refresh_replayed', found, { address, userAgent });
@@ -98,6 +114,13 @@ export class RefreshTokens {
     { address, userAgent }: Fingerprint,
   ): Promise<void> {
     const userId = session.user.id;
-    await this.events.publish({ type, userId, sessionId: session.id, address, userAgent, previous: rotatedBy });
+    await this.events.publish({
+      type,
+      userId,
+      sessionId: session.id,
+      address,
+      userAgent,
+      previous: rotatedBy,
+    });
   }
 }

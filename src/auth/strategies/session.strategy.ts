@@ -61,7 +61,9 @@ export class SessionStrategy implements AuthStrategy {
     // A sibling site may have planted one: the one that verifies counts, and two that do are nobody's.
     const verified = [...new Set(values)].filter((value) => this.verifies(value));
     if (verified.length > 1) {
-      throw new Problem('credential_conflict', { detail: `Two valid ${this.cookieName} cookies came with this request.` });
+      throw new Problem('credential_conflict', {
+        detail: `Two valid ${this.cookieName} cookies came with this request.`,
+      });
     }
     return verified[0] ?? values[0] ?? null;
   }
@@ -93,16 +95,23 @@ export class SessionStrategy implements AuthStrategy {
 
   private verifies(value: string): boolean {
     const decoded = decode(value);
-    return decoded.startsWith('s:') && this.secrets.some((secret) => unsign(decoded.slice(2), secret) !== false);
+    return (
+      decoded.startsWith('s:') && this.secrets.some((secret) => unsign(decoded.slice(2), secret) !== false)
+    );
   }
 
   /** Lets express-session look at one cookie value, or at none. Rejects when the store failed. */
   private async run(value: string | null): Promise<{ request: SessionRequest; response: ServerResponse }> {
-    const request: SessionRequest = Object.assign(new IncomingMessage(this.socket), { secure: this.config.server.isHttps, originalUrl: '/' });
+    const request: SessionRequest = Object.assign(new IncomingMessage(this.socket), {
+      secure: this.config.server.isHttps,
+      originalUrl: '/',
+    });
     if (value !== null) request.headers.cookie = `${this.cookieName}=${value}`;
     const response = new ServerResponse(request);
     await new Promise<void>((resolve, reject) =>
-      this.middleware(request as never, response as never, (error?: unknown) => (error ? reject(error as Error) : resolve())),
+      this.middleware(request as never, response as never, (error?: unknown) =>
+        error ? reject(error as Error) : resolve(),
+      ),
     );
     return { request, response };
   }
