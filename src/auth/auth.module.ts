@@ -17,6 +17,7 @@ import { LocalStrategy } from './local.strategy.js';
 import { MeController } from './me.controller.js';
 import { PasswordChangeService } from './password-change.service.js';
 import { RefreshController } from './refresh.controller.js';
+import { SessionResourceController } from './session-resource.controller.js';
 import { AccessTokenVerifier } from './strategies/access-token-verifier.js';
 import { AccessTokens } from './strategies/access-token.js';
 import { CredentialSessionStore } from './strategies/credential-session-store.js';
@@ -45,7 +46,7 @@ export class AuthModule {
         SecurityModule,
         JwtModule.register({}),
       ],
-      controllers: [AuthController, MeController, CsrfController, ...(refreshes ? [RefreshController] : [])],
+      controllers: [AuthController, MeController, SessionResourceController, CsrfController, ...(refreshes ? [RefreshController] : [])],
       providers: [
         ...enabled,
         {

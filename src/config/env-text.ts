@@ -6,23 +6,29 @@ const VALUE = /"[^"]*"[^\n]*|'[^']*'[^\n]*|`[^`]*`[^\n]*|[^\n]*/.source;
 const ENTRY = new RegExp(`[ \\t]*(?:#[^\\n]*|${NAME}[ \\t]*=[ \\t]*(?:${VALUE}))?(?:\\n|$)`, 'y');
 
 /**
- * Numbers of the lines that are neither `NAME=value` nor a comment. parseEnv does not report them: according to its
- * version it joins them with the next line or drops the rest of the file.
+ * The text without the lines that are neither `NAME=value` nor a comment, and the numbers of these. parseEnv does not
+ * report them: according to its version it joins them with the next line or drops the rest of the file.
  */
-function brokenLines(text: string): number[] {
-  const broken: number[] = [];
+function withoutBrokenLines(text: string): {
+  readonly kept: string;
+  readonly brokenLines: readonly number[];
+} {
+  const brokenLines: number[] = [];
+  let kept = '';
   let position = 0;
   while (position < text.length) {
     ENTRY.lastIndex = position;
-    if (ENTRY.test(text)) {
-      position = ENTRY.lastIndex;
-      continue;
+    const [entry] = ENTRY.exec(text) ?? [];
+    if (entry === undefined) {
+      brokenLines.push(text.slice(0, position).split('\n').length);
+      const end = text.indexOf('\n', position);
+      position = end === -1 ? text.length : end + 1;
+    } else {
+      kept += entry;
+      position += entry.length;
     }
-    broken.push(text.slice(0, position).split('\n').length);
-    const end = text.indexOf('\n', position);
-    position = end === -1 ? text.length : end + 1;
   }
-  return broken;
+  return { kept, brokenLines };
 }
 
 /** Node 24 reads a value of blanks alone as the next line, Node 20 keeps a second blank after `export` in the name. */
@@ -33,12 +39,11 @@ const evened = (text: string): string =>
     .replace(/[ \t]+$/gm, '')
     .replace(/^[ \t]*export[ \t]+/gm, '');
 
-/** The variables of an env file, and the numbers of the lines that could not be understood (then no variables). */
+/** The variables of an env file, and the numbers of the lines that could not be understood. */
 export function readEnvText(raw: string): {
   readonly variables: Readonly<Record<string, string | undefined>>;
   readonly brokenLines: readonly number[];
 } {
-  const text = evened(raw);
-  const broken = brokenLines(text);
-  return { variables: broken.length === 0 ? parseEnv(text) : {}, brokenLines: broken };
+  const { kept, brokenLines } = withoutBrokenLines(evened(raw));
+  return { variables: parseEnv(kept), brokenLines };
 }

@@ -51,10 +51,10 @@ describe('files', () => {
     ['\uFEFFA=1\r\nB=2\r\n', { A: '1', B: '2' }, []],
     ['A= \nB=\t\nC=3', { A: '', B: '', C: '3' }, []],
     ['A="x\ny"\nB=2', { A: 'x\ny', B: '2' }, []],
-    ['A=1\nB: 2\n', {}, [2]],
-    ['A=1\nword', {}, [2]],
+    ['A=1\nB: 2\nC=3', { A: '1', C: '3' }, [2]],
+    ['A=1\nword', { A: '1' }, [2]],
     ['A B=1', {}, [1]],
-    ['A=1\n-----BEGIN\nabc\n', {}, [2, 3]],
+    ['A=1\n-----BEGIN\n=x\nB=2\n', { A: '1', B: '2' }, [2, 3]],
     ['', {}, []],
   ])('text %j', (text, variables, brokenLines) => {
     const read = readEnvText(text);
