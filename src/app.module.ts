@@ -7,6 +7,7 @@ import { AppConfig } from './config/app-config.js';
 import { DatabaseModule } from './database/database.module.js';
 import { ENTITIES } from './entities.js';
 import { EventsModule } from './events/events.module.js';
+import { FeedModule } from './feed/feed.module.js';
 import { HealthModule } from './health/health.module.js';
 import { LOGGER, type Logger } from './http/logger.js';
 import { CsrfGuard } from './security/csrf.guard.js';
@@ -32,6 +33,7 @@ export class AppModule {
         SettingsModule.forRoot(config, logger),
         DatabaseModule.forRoot(config, ENTITIES),
         EventsModule,
+        FeedModule,
         AuthModule.forRoot(config, strategies),
         HealthModule,
       ],

@@ -33,7 +33,15 @@ export class AuthGuard implements CanActivate {
     if (rule.open) return true;
     const http = context.switchToHttp();
     const request = http.getRequest<FastifyRequest & AuthenticatedRequest>();
-    return this.admit(rule, request, new HttpExchange(request, http.getResponse<FastifyReply>()));
+    const exchange = new HttpExchange(request, http.getResponse<FastifyReply>());
+    if (rule.rule === undefined) {
+      const known = this.authenticator.fromCache(exchange, rule.accepted);
+      if (known) {
+        request.authentication = known;
+        return true;
+      }
+    }
+    return this.admit(rule, request, exchange);
   }
 
   private async admit(rule: RouteRule, request: AuthenticatedRequest, exchange: HttpExchange): Promise<true> {

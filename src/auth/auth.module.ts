@@ -16,6 +16,7 @@ import { EnabledStrategies } from './enabled-strategies.js';
 import { LocalStrategy } from './local.strategy.js';
 import { MeController } from './me.controller.js';
 import { PasswordChangeService } from './password-change.service.js';
+import { PrincipalCache } from './principal-cache.js';
 import { RefreshController } from './refresh.controller.js';
 import { SessionResourceController } from './session-resource.controller.js';
 import { AccessTokenVerifier } from './strategies/access-token-verifier.js';
@@ -46,7 +47,13 @@ export class AuthModule {
         SecurityModule,
         JwtModule.register({}),
       ],
-      controllers: [AuthController, MeController, SessionResourceController, CsrfController, ...(refreshes ? [RefreshController] : [])],
+      controllers: [
+        AuthController,
+        MeController,
+        SessionResourceController,
+        CsrfController,
+        ...(refreshes ? [RefreshController] : []),
+      ],
       providers: [
         ...enabled,
         {
@@ -65,10 +72,11 @@ export class AuthModule {
         CredentialSessionStore,
         LocalStrategy,
         Authenticator,
+        PrincipalCache,
         AuthService,
         PasswordChangeService,
       ],
-      exports: [EnabledStrategies, Authenticator, SecurityModule],
+      exports: [EnabledStrategies, Authenticator, PrincipalCache, SecurityModule],
     };
   }
 }

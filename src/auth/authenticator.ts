@@ -7,6 +7,7 @@ import type { SessionRecord } from '../sessions/session-record.js';
 import { type AuthStrategy, CredentialRejected } from './auth-strategy.js';
 import { EnabledStrategies } from './enabled-strategies.js';
 import type { HttpExchange } from './http-exchange.js';
+import { type CachedPrincipal, PrincipalCache } from './principal-cache.js';
 
 /** A session that one credential of the request stands for. */
 interface Proof {
@@ -22,7 +23,33 @@ export class Authenticator {
   constructor(
     private readonly strategies: EnabledStrategies,
     private readonly activity: SessionActivity,
+    private readonly cache: PrincipalCache,
   ) {}
+
+  /**
+   * The way that nearly every request takes: one credential, known already. Costs a look into the request and one hash.
+   * @returns undefined when it takes more than that
+   */
+  fromCache(exchange: HttpExchange, accepted: readonly AuthStrategy[]): Authentication | undefined {
+    let strategy: AuthStrategy | undefined;
+    let credential: string | undefined;
+    for (const candidate of accepted) {
+      const shown = candidate.credentialIn(exchange);
+      if (shown === null) continue;
+      if (strategy) return undefined;
+      strategy = candidate;
+      credential = shown;
+    }
+    if (!strategy || credential === undefined) return undefined;
+    const { headers, raw } = exchange.request;
+    if (
+      headers.authorization !== undefined &&
+      (strategy.ambient || headerCount(raw.rawHeaders, 'authorization') > 1)
+    ) {
+      return undefined;
+    }
+    return this.cached(this.cache.keyOf(strategy.name, credential))?.authentication;
+  }
 
   /**
    * For an ordinary route: every strategy that counts here is asked. A bad credential in `Authorization` is refused whatever
@@ -35,7 +62,11 @@ export class Authenticator {
     let rejection: CredentialRejected | undefined;
     for (const strategy of shown.toSorted((a, b) => Number(a.ambient) - Number(b.ambient))) {
       try {
-        proofs.push({ strategy, session: await strategy.authenticate(exchange), ambient: strategy.ambient });
+        proofs.push({
+          strategy,
+          session: await this.sessionOf(strategy, exchange),
+          ambient: strategy.ambient,
+        });
       } catch (error) {
         if (!(error instanceof CredentialRejected) || !strategy.ambient) throw error;
         rejection ??= error;
@@ -58,7 +89,9 @@ export class Authenticator {
       look: () => Promise<SessionRecord>,
     ): Promise<void> => {
       try {
-        proofs.push({ strategy, session: await look(), ambient });
+        const session = await look();
+        this.activity.seen(session);
+        proofs.push({ strategy, session, ambient });
       } catch (error) {
         if (!(error instanceof CredentialRejected)) throw error;
         rejections.push(error);
@@ -96,6 +129,31 @@ export class Authenticator {
     );
   }
 
+  /** The live session of a strategy's credential: remembered, or asked for and then remembered. */
+  private async sessionOf(strategy: AuthStrategy, exchange: HttpExchange): Promise<SessionRecord> {
+    const key = this.cache.keyOf(strategy.name, strategy.credentialIn(exchange) ?? '');
+    const known = this.cached(key);
+    if (known) return known.session;
+    const load = this.cache.beginLoad();
+    const session = await strategy.authenticate(exchange);
+    const proof = { strategy, session, ambient: strategy.ambient };
+    this.cache.put(key, load, session, Object.freeze(authenticationBy([proof], proof)));
+    this.activity.seen(session);
+    return session;
+  }
+
+  private cached(key: string): CachedPrincipal | undefined {
+    const now = performance.now();
+    const known = this.cache.get(key, now);
+    if (known && now >= known.activityDue) this.noteActivity(known, now);
+    return known;
+  }
+
+  private noteActivity(known: CachedPrincipal, now: number): void {
+    known.activityDue = now + known.session.activityInterval;
+    this.activity.note(known.session.id);
+  }
+
   /** The strategies whose credential came. @throws when an `Authorization` came that nobody can make sense of. */
   private shownIn(exchange: HttpExchange, accepted: readonly AuthStrategy[]): AuthStrategy[] {
     const { headers, raw } = exchange.request;
@@ -124,21 +182,23 @@ export class Authenticator {
     );
     const [first] = ranked;
     if (!first) throw new CredentialRejected('credential_missing');
-    for (const { session } of proofs) this.activity.seen(session);
-    const { session, strategy } = first;
-    return {
-      principal: {
-        userId: session.user.id,
-        sessionId: session.id,
-        strategy: strategy.name,
-        roles: session.user.roles,
-        factors: session.factors,
-        authenticatedAt: session.authenticatedAt,
-      },
-      user: session.user,
-      session,
-      sessionIds: [...new Set(proofs.map((proof) => proof.session.id))],
-      ambientSessionIds: proofs.filter(({ ambient }) => ambient).map((proof) => proof.session.id),
-    };
+    return authenticationBy(proofs, first);
   }
+}
+
+function authenticationBy(proofs: readonly Proof[], { session, strategy }: Proof): Authentication {
+  return {
+    principal: Object.freeze({
+      userId: session.user.id,
+      sessionId: session.id,
+      strategy: strategy.name,
+      roles: session.user.roles,
+      factors: session.factors,
+      authenticatedAt: session.authenticatedAt,
+    }),
+    user: session.user,
+    session,
+    sessionIds: [...new Set(proofs.map((proof) => proof.session.id))],
+    ambientSessionIds: proofs.filter(({ ambient }) => ambient).map((proof) => proof.session.id),
+  };
 }

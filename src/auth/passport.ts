@@ -12,12 +12,18 @@ export class PrivatePassport extends Authenticator {
   async judge<T>(name: string, request: object): Promise<PassportOutcome<T>> {
     return new Promise((resolve, reject) => {
       const decided = (error: unknown, user?: T | false | null, info?: unknown): void => {
-        if (error) reject(error as Error);
+        if (error) reject(error);
         else resolve(user ? { user } : { user: null, info });
       };
       const middleware: unknown = this.authenticate(name, { session: false }, decided);
-      if (typeof middleware !== 'function') throw new TypeError('Passport gave no middleware');
+      if (!isMiddleware(middleware)) throw new TypeError('Passport gave no middleware');
       middleware(request, {}, reject);
     });
   }
+}
+
+function isMiddleware(
+  value: unknown,
+): value is (request: object, response: object, next: (error: unknown) => void) => void {
+  return typeof value === 'function';
 }

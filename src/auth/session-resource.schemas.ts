@@ -24,8 +24,16 @@ export const SessionResourceOut = z
     expiresAt: z.iso.datetime().describe('The absolute end'),
     sessionTimeout: z.int().describe('Unix seconds: the nearer of idle and absolute end'),
     csrfToken: z.string().describe('With POST, when a session cookie is set').optional(),
-    token: z.string().describe('With POST: the access token').meta({ 'x-strategies': ['jwt'] }).optional(),
-    expiresIn: z.int().describe('Seconds until the access token expires').meta({ 'x-strategies': ['jwt'] }).optional(),
+    token: z
+      .string()
+      .describe('With POST: the access token')
+      .meta({ 'x-strategies': ['jwt'] })
+      .optional(),
+    expiresIn: z
+      .int()
+      .describe('Seconds until the access token expires')
+      .meta({ 'x-strategies': ['jwt'] })
+      .optional(),
   })
   .meta({ id: 'SessionResource' });
 

@@ -56,6 +56,7 @@ async function onOwnConnection<T>(url: string, work: Work<T>): Promise<T> {
     await client.connect();
     return await work({
       query: async (sql, parameters = []) => (await client.query(sql, [...parameters])).rows,
+      afterCommit: (callback) => callback(),
     });
   } catch (error) {
     throw toApplicationError(error);

@@ -39,7 +39,7 @@ const SOCKET_CALLS = new Set(['connect', 'read', 'write', 'getaddrinfo', 'socket
 
 // pg, pg-pool and TypeORM tell these by their words alone.
 const DRIVER_MESSAGES =
-  /^(Connection terminated|timeout exceeded when trying to connect|timeout expired|Query read timeout|Client (has encountered|was closed)|Cannot use a pool after|Driver not Connected|Connection is not established|Query runner already released)/i;
+  /^(Connection terminated|timeout exceeded when trying to connect|timeout expired|Query read timeout|Client (has encountered|was closed)|Cannot use a pool after)/i;
 
 /**
  * What a statement or a connection failed with, as the rest of the application may see it: a `Problem('unavailable')`

@@ -1,8 +1,10 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DataSource, QueryRunner } from 'typeorm';
+import { Problem } from '../http/problem.js';
 import { tryAdvisoryLock, withAdvisoryLock } from './advisory-lock.js';
-import { isReadOnly, isRetryable, toApplicationError } from './database-errors.js';
+import { CONNECTION_SETTINGS } from './connection-settings.js';
+import { isReadOnly, isRetryable, toApplicationError, unavailable } from './database-errors.js';
 import { PooledClient } from './pooled-client.js';
 import type { Queryable, Transaction } from './queryable.js';
 
@@ -13,10 +15,14 @@ const BUDGET_MS = 2_500;
 /** What a rollback gets beyond that, before the connection is thrown away instead. */
 const ROLLBACK_MS = 250;
 const RETRIES = 3;
+/** How long opening a connection of one's own may take. */
+const CONNECT_MS = 1_000;
 
 /** How a {@link Database} was opened. */
 export interface DatabaseParts {
   readonly dataSource: DataSource;
+  /** Where the pool's connections lead. */
+  readonly url: string;
   /** Where a connection stays the same from statement to statement: not a transaction pooler. */
   readonly directUrl: string;
   /** Where it is, in words for the operator, without credentials. */
@@ -35,6 +41,7 @@ export class Database implements Queryable {
   readonly dataSource: DataSource;
   /** Where it is, in words for the operator, without credentials. */
   readonly location: string;
+  readonly #url: string;
   readonly #directUrl: string;
   readonly #afterClose: () => Promise<void>;
   #closed: Promise<void> | undefined;
@@ -42,6 +49,7 @@ export class Database implements Queryable {
   constructor(parts: DatabaseParts) {
     this.dataSource = parts.dataSource;
     this.location = parts.location;
+    this.#url = parts.url;
     this.#directUrl = parts.directUrl;
     this.#afterClose = parts.afterClose;
   }
@@ -49,6 +57,24 @@ export class Database implements Queryable {
   /** Runs one statement. Its rows, of a SELECT and of a RETURNING alike; none is an empty list. */
   async query<T>(sql: string, parameters: readonly unknown[] = []): Promise<T[]> {
     return this.#unitOfWork(performance.now() + BUDGET_MS, (runner) => rowsOf<T>(runner, sql, parameters));
+  }
+
+  /** Every statement outside of a transaction is committed when its promise resolves. */
+  afterCommit(work: () => void): void {
+    work();
+  }
+
+  /**
+   * A connection of the caller's own, not yet open, for what must neither wait for the pool nor hold a place in it.
+   * `direct`: to DATABASE_DIRECT_URL, for LISTEN. Statements have the usual limit; a loss is told by its `end` event.
+   */
+  newConnection({ direct }: { readonly direct: boolean }): PooledClient {
+    const connectionString = direct ? this.#directUrl : this.#url;
+    return new PooledClient({
+      ...CONNECTION_SETTINGS,
+      connectionString,
+      connectionTimeoutMillis: CONNECT_MS,
+    });
   }
 
   /**
@@ -101,24 +127,27 @@ export class Database implements Queryable {
     raw: (error: unknown) => boolean = () => false,
   ): Promise<T> {
     const runner = this.dataSource.createQueryRunner();
-    let client: PooledClient | undefined;
+    const client = await connect(runner);
     try {
-      client = await connect(runner);
       client.deadline = deadline;
       return await work(runner, client);
     } catch (error) {
+      // Whatever fails on a lost connection, fails because of that.
+      if (client.lost !== null && !(error instanceof Problem)) throw unavailable(client.lost);
       // A replica that has taken the primary's place: the next connection may find the new one.
-      if (isReadOnly(error)) client?.discard(new Error('the server is read-only'));
+      if (isReadOnly(error)) client.discard(new Error('the server is read-only'));
       throw raw(error) ? error : toApplicationError(error);
     } finally {
-      if (client) client.deadline = Infinity;
+      client.deadline = Infinity;
       await runner.release();
     }
   }
 }
 
 async function connect(runner: QueryRunner): Promise<PooledClient> {
-  const client: unknown = await runner.connect();
+  const client: unknown = await runner.connect().catch((error: unknown) => {
+    throw unavailable(error);
+  });
   if (client instanceof PooledClient) return client;
   throw new TypeError('this data source was not made by createDataSource()');
 }
@@ -137,12 +166,23 @@ async function transact<T>(
   client: PooledClient,
   work: (tx: Transaction) => Promise<T>,
 ): Promise<T> {
+  const afterCommit: (() => void)[] = [];
+  const result = await committed(runner, client, () =>
+    work({
+      manager: runner.manager,
+      afterCommit: (callback) => void afterCommit.push(callback),
+      query: <R>(sql: string, parameters?: readonly unknown[]) => rowsOf<R>(runner, sql, parameters),
+    }),
+  );
+  for (const callback of afterCommit) callback();
+  return result;
+}
+
+/** Resolves when `work` and the COMMIT have; rolls back and rejects when either fails. */
+async function committed<T>(runner: QueryRunner, client: PooledClient, work: () => Promise<T>): Promise<T> {
   try {
     await runner.startTransaction('READ COMMITTED');
-    const result = await work({
-      manager: runner.manager,
-      query: <R>(sql: string, parameters?: readonly unknown[]) => rowsOf<R>(runner, sql, parameters),
-    });
+    const result = await work();
     // PostgreSQL answers COMMIT with a silent rollback when a statement had failed and its error was swallowed.
     if (client.getTransactionStatus() === 'E') throw new Error('a statement of this transaction had failed');
     await runner.commitTransaction();

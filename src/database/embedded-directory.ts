@@ -1,4 +1,4 @@
-import { chmod, chown, mkdir, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { PostgresBinaries } from './embedded-binaries.js';
 import type { Launcher, Owner } from './embedded-launcher.js';
@@ -14,7 +14,11 @@ export async function inspectDirectory(directory: string, major: string): Promis
     if (errorCode(error) === 'ENOENT') return null;
     throw unusable(directory, error);
   });
-  if (version === null) return null;
+  if (version === null) {
+    const files = await readdir(directory).catch(() => []);
+    if (files.length === 0) return null;
+    throw new StartError(`the embedded database cannot be kept in ${directory}: it holds other files`);
+  }
   if (version.trim() !== major) {
     throw new StartError(
       `the embedded database in ${directory} was made by PostgreSQL ${version.trim()}, which PostgreSQL ${major} cannot read: move it away and a new one is made (pg_dump of PostgreSQL ${version.trim()} can carry the data over)`,
@@ -87,6 +91,7 @@ export function unusable(directory: string, error: unknown): StartError {
     ENOSPC: 'the disk is full',
     EDQUOT: 'the disk quota is used up',
     ENOTDIR: 'a part of the path is a file',
+    EEXIST: 'a part of the path is a file',
   };
   const reason = reasons[errorCode(error)] ?? String(error);
   return new StartError(

@@ -54,6 +54,7 @@ export async function runMigrations(url: string, log: Log): Promise<void> {
     const runner = dataSource.createQueryRunner();
     const connection: Queryable = {
       query: async (sql, parameters = []) => (await runner.query(sql, [...parameters], true)).records,
+      afterCommit: (callback) => callback(),
     };
     await waitForTurn(connection, log);
     refuseUnknown(await readSchemaState(dataSource, connection));

@@ -24,7 +24,7 @@ export interface OpenSettings {
 interface Server {
   readonly url: string;
   readonly location: string;
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /**
@@ -46,6 +46,7 @@ export async function openDatabase(config: DatabaseConfig, settings: OpenSetting
   });
   const database = new Database({
     dataSource,
+    url: server.url,
     directUrl: direct,
     location: server.location,
     afterClose: server.stop,

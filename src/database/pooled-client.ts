@@ -28,14 +28,18 @@ export class PooledClient extends pg.Client {
     super(config);
     // Without a listener at every moment, a server that restarts ends this process.
     this.on('error', (error) => (this.lost ??= error));
+    /* eslint-disable @typescript-eslint/unbound-method -- the proxies hand `this` on */
     this.query = observed(this.query, (answer) => this.#limitStatement(answer));
     this.end = observed(this.end, () => this.#limitGoodbye());
+    /* eslint-enable @typescript-eslint/unbound-method */
   }
 
   /** Closes the socket without a goodbye: the server rolls back, nobody gets this connection again. */
   discard(reason: Error): void {
     this.lost ??= reason;
+    if (this.connection.stream.destroyed) return;
     this.connection.stream.destroy(reason);
+    void this.end(); // marks it at once as ending: the pool could lend it out before the socket's error event
   }
 
   #limitStatement(answer: unknown): void {

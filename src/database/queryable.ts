@@ -4,6 +4,8 @@ import type { EntityManager } from 'typeorm';
 export interface Queryable {
   /** Runs one statement. Its rows, of a SELECT and of a RETURNING alike; none is an empty list. */
   query<T>(sql: string, parameters?: readonly unknown[]): Promise<T[]>;
+  /** Runs `work` when what was written before is committed: at once outside of a transaction, never after a rollback. */
+  afterCommit(work: () => void): void;
 }
 
 /** A transaction in progress. Nothing of it may be used after the work that it was given to has ended. */

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { Problem } from '../http/problem.js';
 import { CONNECTION_SETTINGS } from './connection-settings.js';
 import { toApplicationError } from './database-errors.js';
-import { errorCode } from './error-code.js';
+import { errorCode, errorField } from './error-code.js';
 import type { Log } from './log.js';
 import { StartError } from './start-error.js';
 
@@ -11,8 +11,10 @@ import { StartError } from './start-error.js';
 const OLDEST_VERSION = 140_000;
 const TRY_LIMIT_MS = 2_000;
 const PAUSE_MS = 500;
-/** Waiting changes nothing about these: the password, the role or the database is wrong. */
-const HOPELESS = new Set(['28000', '28P01', '3D000']);
+const REMIND_MS = 5_000;
+/** The role, its password or the database is wrong: time cures that only where somebody is still setting the server up. */
+const REFUSALS = new Set(['28000', '28P01', '3D000']);
+const REFUSAL_LIMIT_SECONDS = 5;
 
 /** How long {@link waitForDatabase} waits, and whom it tells. */
 export interface WaitSettings {
@@ -24,24 +26,23 @@ export interface WaitSettings {
 
 /**
  * Resolves when the database takes connections. Throws a StartError, in one line and without the password, when it
- * does not within that time, refuses us, or is older than PostgreSQL 14.
+ * does not within that time, refuses us for 5 s, or is older than PostgreSQL 14.
  */
 export async function waitForDatabase(url: string, { variable, seconds, log }: WaitSettings): Promise<void> {
-  const until = performance.now() + seconds * 1_000;
-  for (let told = 0; ; await delay(PAUSE_MS)) {
+  const start = performance.now();
+  for (let told = -Infinity; ; await delay(PAUSE_MS)) {
     try {
       return checkVersion(await askVersion(url));
     } catch (error) {
       if (error instanceof StartError) throw error;
       const reason = describe(error);
-      if (!(toApplicationError(error) instanceof Problem) || HOPELESS.has(errorCode(error))) {
-        throw new StartError(`the database refuses the connection: ${reason} (see ${variable})`);
+      const patience = REFUSALS.has(errorCode(error)) ? Math.min(seconds, REFUSAL_LIMIT_SECONDS) : seconds;
+      const left = Math.ceil(patience - (performance.now() - start) / 1_000);
+      if (left <= 0 || !(toApplicationError(error) instanceof Problem)) {
+        throw new StartError(`the database does not take our connection: ${reason} (see ${variable})`);
       }
-      const left = Math.ceil((until - performance.now()) / 1_000);
-      if (left <= 0)
-        throw new StartError(`the database was not there within ${seconds} s: ${reason} (see ${variable})`);
-      if (performance.now() - told > 5_000 || told === 0) {
-        log(`the database is not there yet: ${reason}; trying for another ${left} s`);
+      if (performance.now() - told > REMIND_MS) {
+        log(`the database does not take our connection yet: ${reason}; trying for another ${left} s`);
         told = performance.now();
       }
     }
@@ -73,7 +74,9 @@ function checkVersion(version: number): void {
 }
 
 function describe(error: unknown): string {
-  // A host with several addresses fails with all of their errors, and no message of its own.
-  if (error instanceof AggregateError && error.message === '') return describe(error.errors[0]);
-  return error instanceof Error && error.message !== '' ? error.message : errorCode(error) || String(error);
+  // A host with several addresses fails with the errors of all of them, and no message of its own.
+  const first: unknown =
+    typeof error === 'object' && error !== null && 'errors' in error ? error.errors : null;
+  if (Array.isArray(first) && first.length > 0) return describe(first[0]);
+  return errorField(error, 'message') || errorCode(error) || String(error);
 }

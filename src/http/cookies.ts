@@ -1,5 +1,7 @@
 import type { FastifyReply } from 'fastify';
-import './fastify-types.js';
+
+/** Not a property of the reply: Fastify would set it up for each of the many that never have one. */
+const expired = new WeakMap<FastifyReply, string[]>();
 
 /**
  * Makes the client forget a cookie, with a 2xx answer and also with a 401. Every other refusal takes all cookies off the
@@ -9,6 +11,10 @@ import './fastify-types.js';
  */
 export function expireCookieAlways(reply: FastifyReply, cookie: string): void {
   reply.header('set-cookie', cookie);
-  reply.cookiesToExpire ??= [];
-  reply.cookiesToExpire.push(cookie);
+  expired.set(reply, [...(expired.get(reply) ?? []), cookie]);
+}
+
+/** The cookies that {@link expireCookieAlways} put on this reply. */
+export function alwaysExpired(reply: FastifyReply): readonly string[] {
+  return expired.get(reply) ?? [];
 }

@@ -5,10 +5,6 @@ declare module 'fastify' {
     /** The route also takes `application/x-www-form-urlencoded`; see `AcceptsForm` in http-adapter.ts. */
     form?: boolean;
   }
-  interface FastifyReply {
-    /** Cookies to expire even when the answer is a 401; see cookies.ts. */
-    cookiesToExpire: string[] | null;
-  }
   interface FastifyInstance {
     /** Whether a proxy at that address, `hop` steps away, is one of `TRUST_PROXY`. Null when no proxy is trusted. */
     proxyTrust: ((address: string, hop: number) => boolean) | null;

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import type * as PinoPretty from 'pino-pretty';
 import { pino } from 'pino';
 import type { AppConfig } from '../config/app-config.js';
 import { describeError } from './describe-error.js';
@@ -68,7 +69,7 @@ function openStandardOutput(): LogOutput {
 /** pino-pretty takes 50 ms to load, so production does not. */
 function prettily(target: pino.DestinationStream): pino.DestinationStream {
   const load = createRequire(import.meta.url);
-  const { prettyFactory }: typeof import('pino-pretty') = load('pino-pretty');
+  const { prettyFactory } = load('pino-pretty') as typeof PinoPretty;
   const toText = prettyFactory({
     colorize: process.stdout.isTTY === true,
     translateTime: 'SYS:HH:MM:ss.l',

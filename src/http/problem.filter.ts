@@ -1,10 +1,10 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { alwaysExpired } from './cookies.js';
 import type { Logger } from './logger.js';
 import { problemDocument, problemHeaders } from './problem-document.js';
 import { problemOf } from './problem-of.js';
 import { PROBLEMS, Problem } from './problem.js';
-import './fastify-types.js';
 
 /** Injection token of a string: the value of `WWW-Authenticate`, a challenge of each enabled strategy. */
 export const WWW_AUTHENTICATE = Symbol('WWW_AUTHENTICATE');
@@ -59,5 +59,5 @@ export class ProblemFilter implements ExceptionFilter {
 function takeCookiesBack(request: FastifyRequest, reply: FastifyReply, status: number): void {
   if ('session' in request.raw) request.raw.session = null;
   reply.removeHeader('set-cookie');
-  if (status === 401 && reply.cookiesToExpire !== null) reply.header('set-cookie', reply.cookiesToExpire);
+  if (status === 401) for (const cookie of alwaysExpired(reply)) reply.header('set-cookie', cookie);
 }

@@ -43,7 +43,7 @@ export function securityHeaders(isHttps: boolean): HeaderMap {
     xPoweredBy: false,
     xXssProtection: false,
   })(response.req, response, (error?: unknown) => {
-    if (error !== undefined) throw error;
+    if (error !== undefined) throw new Error('helmet refused its settings', { cause: error });
   });
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(response.getHeaders())) headers[name] = String(value);

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { Database, type Queryable } from '../database/database.js';
+import { SessionFeed } from '../feed/session-feed.js';
 import type { SessionId } from '../principal/principal.js';
 import {
   SESSION_COLUMNS,
@@ -63,7 +64,10 @@ const CREDENTIAL_COLUMNS = 'c.session_id, c.strategy, c.counter, c.generation, c
 /** The only way to the `credentials` table: a strategy needs no table and no migration of its own. */
 @Injectable()
 export class CredentialStore {
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly feed: SessionFeed,
+  ) {}
 
   /**
    * Keeps a credential of a live session. One that the session already held of that strategy is replaced: its value is dead
@@ -79,7 +83,9 @@ export class CredentialStore {
        RETURNING ${CREDENTIAL_COLUMNS}`,
       [sessionId, strategy, secretHash ?? null, randomBytes(16), secretId ?? null],
     );
-    return row ? credential(row) : null;
+    if (!row) return null;
+    if (row.generation > 0) this.feed.noteOwn({ sessionId, userId: null });
+    return credential(row);
   }
 
   /** The credential of that strategy which a session holds, with the session. One statement. */
@@ -135,6 +141,7 @@ export class CredentialStore {
       sessionId,
       strategies,
     ]);
+    on.afterCommit(() => this.feed.noteOwn({ sessionId, userId: null }));
   }
 }
 

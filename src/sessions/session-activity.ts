@@ -28,10 +28,15 @@ export class SessionActivity implements OnModuleInit, OnApplicationShutdown {
     this.timer = setInterval(() => void this.flush(), FLUSH_MILLISECONDS).unref();
   }
 
-  /** Notes that a request of this session was accepted. Costs no I/O. */
-  seen(session: SessionRecord): void {
-    if (!this.isDue(session) || this.pending.has(session.id) || this.pending.size >= MAX_PENDING) return;
-    this.pending.set(session.id, performance.now());
+  /** Notes that a request of this session was accepted, if that is due. Costs no I/O. */
+  seen({ id, activityDueIn }: SessionRecord): void {
+    if (activityDueIn <= 0) this.note(id);
+  }
+
+  /** Notes that a session was used just now. Costs no I/O. */
+  note(id: SessionId): void {
+    if (this.pending.has(id) || this.pending.size >= MAX_PENDING) return;
+    this.pending.set(id, performance.now());
   }
 
   /** Writes what was noted. What cannot be written now is kept for the next time. */
@@ -61,11 +66,5 @@ export class SessionActivity implements OnModuleInit, OnApplicationShutdown {
   async onApplicationShutdown(): Promise<void> {
     clearInterval(this.timer);
     await this.flush();
-  }
-
-  private isDue({ readAt, lastSeenAt, idleExpiresAt }: SessionRecord): boolean {
-    const idleSeconds = (idleExpiresAt.getTime() - lastSeenAt.getTime()) / 1000;
-    const everySeconds = Math.min(60, idleSeconds / 10);
-    return readAt.getTime() - lastSeenAt.getTime() >= everySeconds * 1000;
   }
 }

@@ -24,7 +24,7 @@ export class SessionPruner implements OnModuleInit, OnApplicationShutdown {
   onModuleInit(): void {
     // Nodes that start together do not all ask at once.
     this.timer = setInterval(
-      () => (this.running = this.tryPrune()),
+      () => void (this.running = this.tryPrune()),
       EVERY_MILLISECONDS * (0.9 + Math.random() * 0.2),
     ).unref();
   }

@@ -15,6 +15,12 @@ export interface SessionRecord extends SessionView {
   readonly user: UserView;
   /** The database's time of this reading. All limits are judged by it, never by a node's own clock. */
   readonly readAt: Date;
+  /** How often at most the use of the session is noted: every min(60 s, idle time / 10), in milliseconds. */
+  readonly activityInterval: number;
+  /** Milliseconds from the reading until the use of the session is due to be noted; negative when it is overdue. */
+  readonly activityDueIn: number;
+  /** When the credential that led here ends by itself, if it does before the session. Set by the strategy. */
+  readonly credentialExpiresAt?: Date;
 }
 
 /** A row of {@link SESSION_COLUMNS}. */
@@ -51,6 +57,7 @@ export const SESSION_IS_LIVE = `s.ended_at IS NULL AND s.expires_at > now() AND 
 
 /** Reads a row of {@link SESSION_COLUMNS}. */
 export function sessionRecord(row: SessionRow): SessionRecord {
+  const interval = activityInterval(row);
   return {
     id: row.id,
     createdAt: row.created_at,
@@ -62,6 +69,8 @@ export function sessionRecord(row: SessionRow): SessionRecord {
     lastSeenAt: row.last_seen_at,
     remembered: row.remembered,
     readAt: row.read_at,
+    activityInterval: interval,
+    activityDueIn: interval - (row.read_at.getTime() - row.last_seen_at.getTime()),
     user: {
       id: row.user_id,
       email: row.email,
@@ -71,6 +80,16 @@ export function sessionRecord(row: SessionRow): SessionRecord {
       updatedAt: row.user_updated_at,
     },
   };
+}
+
+const MAX_ACTIVITY_INTERVAL_MILLISECONDS = 60_000;
+
+/** How often at most the use of a session is noted. The idle time that it was started with is the distance of the two. */
+function activityInterval({ idle_expires_at, last_seen_at }: SessionRow): number {
+  return Math.min(
+    MAX_ACTIVITY_INTERVAL_MILLISECONDS,
+    (idle_expires_at.getTime() - last_seen_at.getTime()) / 10,
+  );
 }
 
 /** How long a cookie of the session may live: whole seconds to the absolute end, or null for a cookie that ends with the browser. */

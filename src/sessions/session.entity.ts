@@ -7,10 +7,10 @@ import { User } from '../users/user.entity.js';
  * `expires_at` lie ahead, by the clock of the database. All times are the database's.
  */
 @Entity('sessions')
-@Index('sessions_live_by_user_idx', ['userId', 'lastSeenAt'], { where: '(ended_at IS NULL)' })
+@Index('sessions_live_by_user_idx', ['userId', 'lastSeenAt'], { where: 'ended_at IS NULL' })
 @Index('sessions_user_id_idx', ['userId'])
 @Index('sessions_expires_at_idx', ['expiresAt'])
-@Index('sessions_ended_at_idx', ['endedAt'], { where: '(ended_at IS NOT NULL)' })
+@Index('sessions_ended_at_idx', ['endedAt'], { where: 'ended_at IS NOT NULL' })
 export class Session {
   /** UUID version 7, made by the application: the `sid` of the contract. */
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'sessions_pkey' })

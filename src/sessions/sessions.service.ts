@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { AppConfig } from '../config/app-config.js';
 import { Database, type Queryable } from '../database/database.js';
 import { SecurityEvents } from '../events/security-events.js';
+import { SessionFeed } from '../feed/session-feed.js';
 import type { SessionId, UserId } from '../principal/principal.js';
 import type { Fingerprint } from './credential-store.js';
 import {
@@ -44,6 +45,7 @@ export class SessionsService {
     private readonly database: Database,
     private readonly config: AppConfig,
     private readonly events: SecurityEvents,
+    private readonly feed: SessionFeed,
   ) {}
 
   /**
@@ -170,6 +172,9 @@ export class SessionsService {
       `UPDATE sessions SET ended_at = now(), ended_reason = $1 WHERE ended_at IS NULL AND ${condition} RETURNING id, user_id`,
       [reason, ...parameters],
     );
+    on.afterCommit(() => {
+      for (const { id } of rows) this.feed.noteOwn({ sessionId: id, userId: null });
+    });
     for (const { id, user_id } of rows) {
       await this.events.publish({ type: 'session_ended', userId: user_id, sessionId: id, reason }, on);
     }

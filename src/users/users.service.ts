@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import { Database, type Queryable } from '../database/database.js';
 import { isUniqueViolation } from '../database/database-errors.js';
+import { SessionFeed } from '../feed/session-feed.js';
 import { Problem } from '../http/problem.js';
 import type { UserView } from '../principal/authentication.js';
 import type { UserId } from '../principal/principal.js';
@@ -28,7 +29,10 @@ const COLUMNS = 'id, email, name, roles, created_at, updated_at, password_hash, 
 /** The users. Emails come in and go out in their canonical form (canonical-email.ts). */
 @Injectable()
 export class UsersService {
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly feed: SessionFeed,
+  ) {}
 
   /** The user with that canonical email, or null. */
   async findByEmail(email: string): Promise<UserAccount | null> {
@@ -64,7 +68,9 @@ export class UsersService {
       `UPDATE users SET name = $2, updated_at = now() WHERE id = $1 RETURNING ${COLUMNS}`,
       [id, name],
     );
-    return row ? account(row) : null;
+    if (!row) return null;
+    this.feed.noteOwn({ sessionId: null, userId: id });
+    return account(row);
   }
 
   /**

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { SignedInOut } from '../../src/auth/auth.schemas.js';
 import { UserOut } from '../../src/users/user.schemas.js';
 import { MODES, TestApp } from '../support/test-app.js';
-import { PASSWORD, TestClient } from '../support/test-client.js';
+import { PASSWORD, type TestClient } from '../support/test-client.js';
 
 /** The same story in every mode: a client helper hides what the credential is. */
 describe.each(MODES)('AUTH_MODE=%s', (mode) => {

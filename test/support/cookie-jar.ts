@@ -9,12 +9,11 @@ export interface SetCookie {
 export function parseSetCookie(line: string): SetCookie {
   const [pair = '', ...rest] = line.split('; ');
   const equals = pair.indexOf('=');
-  const attributes = Object.fromEntries(
-    rest.map((attribute) => {
-      const [name = '', value] = attribute.split('=');
-      return [name.toLowerCase(), value ?? true];
-    }),
-  );
+  const attributes: Record<string, string | true> = {};
+  for (const attribute of rest) {
+    const [flag = '', value] = attribute.split('=');
+    attributes[flag.toLowerCase()] = value ?? true;
+  }
   return { name: pair.slice(0, equals), value: pair.slice(equals + 1), attributes };
 }
 

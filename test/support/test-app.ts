@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -73,7 +74,7 @@ export class TestApp {
     const logger = pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) });
     const app = await createApp(config, { logger, strategies });
     await app.listen(0, '127.0.0.1');
-    const { port } = app.getHttpServer().address() as { port: number };
+    const { port } = app.getHttpServer().address() as AddressInfo;
     const sql = new pg.Pool({ connectionString: db.url, max: 3 });
     sql.on('error', () => undefined);
     const started = new TestApp(
@@ -98,7 +99,7 @@ export class TestApp {
 
   /** A part of the application. */
   get<T>(type: abstract new (...args: never[]) => T): T {
-    return this.app.get<T>(type as never, { strict: false });
+    return this.app.get<T>(type, { strict: false });
   }
 
   /** Rows of a statement, run beside the application. */
@@ -115,7 +116,7 @@ export class TestApp {
       counter.count += 1;
       return original(...args);
     };
-    return counter as { readonly count: number; stop(): void };
+    return counter;
   }
 
   async close(): Promise<void> {

@@ -52,7 +52,7 @@ export class JwtStrategy implements RefreshableStrategy {
     if (session.user.id !== sub) throw new CredentialRejected('credential_invalid');
     const expired = session.readAt.getTime() / 1000 >= exp + SKEW_SECONDS;
     if (expired || !sameRoles(roles, session.user.roles)) throw new CredentialRejected('credential_expired');
-    return session;
+    return { ...session, credentialExpiresAt: new Date((exp + SKEW_SECONDS) * 1000) };
   }
 
   async issue(session: SessionRecord, exchange: HttpExchange): Promise<CredentialBody> {

@@ -79,7 +79,9 @@ export class SessionStrategy implements AuthStrategy {
     const opened = request.session;
     if (!opened) throw new Error('express-session opened no session');
     opened.sessionId = record.id;
-    await new Promise<void>((resolve, reject) => opened.save((error) => (error ? reject(error) : resolve())));
+    await new Promise<void>((resolve, reject) =>
+      opened.save((error?: Error) => (error ? reject(error) : resolve())),
+    );
     const maxAgeSeconds = cookieSeconds(record);
     exchange.setCookie(cookieFrom(response, maxAgeSeconds));
     const csrfToken = this.csrf.issue(record.id);
@@ -110,7 +112,7 @@ export class SessionStrategy implements AuthStrategy {
     const response = new ServerResponse(request);
     await new Promise<void>((resolve, reject) =>
       this.middleware(request as never, response as never, (error?: unknown) =>
-        error ? reject(error as Error) : resolve(),
+        error ? reject(error) : resolve(),
       ),
     );
     return { request, response };

@@ -1,0 +1,224 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { isUniqueViolation } from '../../src/database/database-errors.js';
+import type { Database } from '../../src/database/database.js';
+import { openDatabase } from '../../src/database/open-database.js';
+import { ENTITIES } from '../../src/entities.js';
+import { User } from '../../src/users/user.entity.js';
+import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
+
+const POOL_SIZE = 3;
+
+let testDatabase: TestDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  database = await open();
+  await database.query('CREATE TABLE numbers (id int PRIMARY KEY, n bigint NOT NULL DEFAULT 0)');
+});
+
+beforeEach(async () => {
+  await database.query('TRUNCATE numbers');
+  await database.query('INSERT INTO numbers VALUES (1), (2)');
+});
+
+afterAll(async () => {
+  await database.close();
+  await testDatabase.drop();
+});
+
+function open(directUrl: string | null = null): Promise<Database> {
+  const settings = { url: testDatabase.url, directUrl, poolSize: POOL_SIZE, migrate: true };
+  return openDatabase({ database: settings, dataDir: '/nowhere' }, { entities: ENTITIES, log: () => {} });
+}
+
+const unavailable = expect.objectContaining({ code: 'unavailable', retryAfterSeconds: expect.any(Number) });
+
+/** How long it takes until `work` is refused with a 503. */
+async function refusedAfter(work: Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await expect(work).rejects.toEqual(unavailable);
+  return performance.now() - start;
+}
+
+describe('query', () => {
+  test('gives the rows of every kind of statement', async () => {
+    expect(await database.query('SELECT 1 AS one WHERE false')).toEqual([]);
+    expect(await database.query('INSERT INTO numbers VALUES (3) RETURNING id')).toEqual([{ id: 3 }]);
+    expect(await database.query('UPDATE numbers SET n = 7 WHERE id = $1 RETURNING id, n', [3])).toEqual([
+      { id: 3, n: 7 },
+    ]);
+    expect(await database.query('UPDATE numbers SET n = 7 WHERE id = 99')).toEqual([]);
+    expect(await database.query('DELETE FROM numbers WHERE id = 3 RETURNING id')).toEqual([{ id: 3 }]);
+    expect(await database.query('DELETE FROM numbers WHERE id = 3')).toEqual([]);
+  });
+
+  test('gives times that JavaScript can hold, and counts as numbers', async () => {
+    const [row] = await database.query<{ at: Date; count: number }>(
+      'SELECT now()::timestamptz(3) AS at, count(*) AS count FROM numbers',
+    );
+    expect(row?.count).toBe(2);
+    const [same] = await database.query('SELECT $1::timestamptz = $2::timestamptz(3) AS equal', [
+      row?.at,
+      row?.at.toISOString(),
+    ]);
+    expect(same).toEqual({ equal: true });
+  });
+
+  test('a mistake of ours stays what it is, without the parameters', async () => {
+    const error: unknown = await database.query('SELEC $1', ['secret']).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: '42601' });
+    expect(JSON.stringify(error) + String(error)).not.toContain('secret');
+    // A wrong number of parameters is class 08 too, but no outage.
+    await expect(database.query('SELECT 1', [1])).rejects.toMatchObject({ code: '08P01' });
+  });
+
+  test('waits about a second for a connection, then refuses; a free one serves at once', async () => {
+    const busy = Array.from({ length: POOL_SIZE }, () => database.query('SELECT pg_sleep(1.6)'));
+    await delay(50);
+    const waited = await refusedAfter(database.query('SELECT 1'));
+    expect(waited).toBeGreaterThan(900);
+    expect(waited).toBeLessThan(1_300);
+    await Promise.all(busy);
+    expect(await database.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+  });
+
+  test('a statement that takes too long is refused, and its connection lives on', async () => {
+    const alone = await open();
+    const backend =
+      'SELECT array_agg(pid ORDER BY pid) AS pids FROM pg_stat_activity WHERE datname = current_database()';
+    const before = await alone.query(backend);
+    expect(await refusedAfter(alone.query('SELECT pg_sleep(10)'))).toBeLessThan(2_300);
+    expect(await alone.query(backend)).toEqual(before);
+    await alone.close();
+  });
+
+  test('behind a transaction pooler no startup parameters are sent, and the limit on this side holds alone', async () => {
+    const pooled = await open(testDatabase.url);
+    expect(await database.query('SHOW statement_timeout')).toEqual([{ statement_timeout: '1900ms' }]);
+    expect(await pooled.query('SHOW statement_timeout')).toEqual([{ statement_timeout: '0' }]);
+    expect(await refusedAfter(pooled.query('SELECT pg_sleep(10)'))).toBeLessThan(2_300);
+    expect(await pooled.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    await pooled.close();
+  });
+});
+
+describe('transaction', () => {
+  test('commits, for SQL and for repositories alike', async () => {
+    const id = '0190a5b0-0000-7000-8000-000000000001';
+    const result = await database.transaction(async (tx) => {
+      await tx.query('UPDATE numbers SET n = n + 1 WHERE id = 1');
+      await tx.manager.insert(User, { id: id as User['id'], email: 'a@example.com', passwordHash: 'x' });
+      return tx.query('SELECT n FROM numbers WHERE id = 1');
+    });
+    expect(result).toEqual([{ n: 1 }]);
+    const [user] = await database.dataSource.getRepository(User).findBy({ email: 'a@example.com' });
+    expect(user).toMatchObject({
+      id,
+      roles: ['user'],
+      name: null,
+      disabledAt: null,
+      createdAt: expect.any(Date),
+    });
+  });
+
+  test('rolls back when the work throws, and lets the error through', async () => {
+    const failure = database.transaction(async (tx) => {
+      await tx.query('UPDATE numbers SET n = 99');
+      throw new RangeError('no');
+    });
+    await expect(failure).rejects.toThrow(RangeError);
+    expect(await database.query('SELECT n FROM numbers')).toEqual([{ n: 0 }, { n: 0 }]);
+  });
+
+  test('never reports a success when a statement failed and its error was swallowed', async () => {
+    const swallowing = database.transaction(async (tx) => {
+      await tx.query('UPDATE numbers SET n = 99');
+      await tx.query('INSERT INTO numbers VALUES (1)').catch(() => {});
+      return 'done';
+    });
+    await expect(swallowing).rejects.toThrow('a statement of this transaction had failed');
+    expect(await database.query('SELECT n FROM numbers')).toEqual([{ n: 0 }, { n: 0 }]);
+  });
+
+  test('names the constraint that a value violates', async () => {
+    const insert = 'INSERT INTO numbers VALUES (1)';
+    for (const attempt of [database.query(insert), database.transaction((tx) => tx.query(insert))]) {
+      const error: unknown = await attempt.catch((reason: unknown) => reason);
+      expect(isUniqueViolation(error, 'numbers_pkey')).toBe(true);
+      expect(isUniqueViolation(error, 'users_email_key')).toBe(false);
+    }
+  });
+
+  test('of two that deadlock both succeed, because one runs again', async () => {
+    let runs = 0;
+    const crossing = (first: number, second: number): Promise<unknown> =>
+      database.transaction(async (tx) => {
+        runs++;
+        await tx.query('UPDATE numbers SET n = n + 1 WHERE id = $1', [first]);
+        await delay(100);
+        await tx.query('UPDATE numbers SET n = n + 1 WHERE id = $1', [second]);
+      });
+    await Promise.all([crossing(1, 2), crossing(2, 1)]);
+    expect(runs).toBeGreaterThan(2);
+    expect(await database.query('SELECT n FROM numbers')).toEqual([{ n: 2 }, { n: 2 }]);
+  });
+
+  test('that never ceases to fail is given up after three retries', async () => {
+    let runs = 0;
+    const work = database.transaction(async (tx) => {
+      runs++;
+      await tx.query("DO $$ BEGIN RAISE EXCEPTION 'again' USING ERRCODE = '40001'; END $$");
+    });
+    await expect(work).rejects.toEqual(unavailable);
+    expect(runs).toBe(4);
+  });
+
+  test('has one budget for all its statements, and the lock that it held is free at once', async () => {
+    const slow = database.transaction(async (tx) => {
+      await tx.query('UPDATE numbers SET n = 99 WHERE id = 1');
+      for (;;) await tx.query('SELECT pg_sleep(0.4)');
+    });
+    expect(await refusedAfter(slow)).toBeLessThan(3_000);
+    await database.query('UPDATE numbers SET n = 1 WHERE id = 1');
+  });
+
+  test('that waits too long for a lock is refused', async () => {
+    const holder = database.transaction(async (tx) => {
+      await tx.query('UPDATE numbers SET n = 1 WHERE id = 1');
+      await delay(2_000);
+    });
+    await delay(50);
+    expect(await refusedAfter(database.query('UPDATE numbers SET n = 2 WHERE id = 1'))).toBeLessThan(1_800);
+    await holder;
+  });
+});
+
+describe('advisory locks', () => {
+  test('keep the work of two processes apart', async () => {
+    const other = await open();
+    let inside = 0;
+    const work = async (): Promise<void> => {
+      expect(++inside).toBe(1);
+      await delay(50);
+      inside--;
+    };
+    await Promise.all([database, other, database, other].map((each) => each.withAdvisoryLock('test', work)));
+    await other.close();
+  });
+
+  test('that are taken: the trying one goes on without; other names are free', async () => {
+    await database.withAdvisoryLock('test', async (connection) => {
+      expect(await connection.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+      expect(await database.tryAdvisoryLock('test', async () => 'ran')).toBeNull();
+      expect(await database.tryAdvisoryLock('other', async () => 'ran')).toBe('ran');
+    });
+  });
+
+  test('are given back when the work fails', async () => {
+    await expect(
+      database.withAdvisoryLock('test', () => Promise.reject(new RangeError('no'))),
+    ).rejects.toThrow(RangeError);
+    expect(await database.tryAdvisoryLock('test', async () => 'ran')).toBe('ran');
+  });
+});
