@@ -1,4 +1,4 @@
-import { type DynamicModule, Global, Module } from '@nestjs/common';
+import { type DynamicModule, Global, Module, type Type } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { AuthGuard } from './auth/auth.guard.js';
 import { AuthModule, type StrategyClasses } from './auth/auth.module.js';
@@ -24,9 +24,15 @@ class SettingsModule {
   }
 }
 
+/** What an application is put together from besides what it always has. */
+export interface AppModuleParts {
+  readonly strategies: StrategyClasses;
+  readonly modules: readonly (Type | DynamicModule)[];
+}
+
 @Module({})
 export class AppModule {
-  static forRoot(config: AppConfig, logger: Logger, strategies: StrategyClasses): DynamicModule {
+  static forRoot(config: AppConfig, logger: Logger, { strategies, modules }: AppModuleParts): DynamicModule {
     return {
       module: AppModule,
       imports: [
@@ -36,6 +42,7 @@ export class AppModule {
         FeedModule,
         AuthModule.forRoot(config, strategies),
         HealthModule,
+        ...modules,
       ],
       // In this order on every request: who is it, did the page mean it, may they.
       providers: [

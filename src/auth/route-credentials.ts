@@ -1,4 +1,5 @@
 import { SetMetadata, applyDecorators } from '@nestjs/common';
+import { ApiSecurity } from '@nestjs/swagger';
 import { Public, SIGNS_IN } from '../principal/decorators.js';
 
 /** Metadata: which credential a route is about, where it is not the ordinary one. */
@@ -10,9 +11,9 @@ export type CredentialRule = 'any' | 'refresh';
 /** The route takes any live credential of a session, and takes the credentials back from the client: logout. */
 export const AcceptsAnyCredential = () => SetMetadata(CREDENTIAL_RULE, 'any' satisfies CredentialRule);
 
-/** The route takes the refresh credential. */
+/** The route takes the refresh credential, which OpenAPI knows as a field of the body or a cookie. */
 export const AcceptsRefreshCredential = () =>
-  SetMetadata(CREDENTIAL_RULE, 'refresh' satisfies CredentialRule);
+  applyDecorators(SetMetadata(CREDENTIAL_RULE, 'refresh' satisfies CredentialRule), ApiSecurity({}));
 
 /** The route needs no credential and hands one out: public, but no page of a foreign origin may call it. */
 export const SignsIn = () => applyDecorators(Public(), SetMetadata(SIGNS_IN, true));

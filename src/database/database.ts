@@ -111,6 +111,11 @@ export class Database implements Queryable {
     return tryAdvisoryLock(this.#directUrl, name, work);
   }
 
+  /** True from the moment that {@link close} is called: connections that end now end because of that. */
+  get isClosing(): boolean {
+    return this.#closed !== undefined;
+  }
+
   /** Ends all connections, waiting no longer than a second for a server that does not answer. */
   async close(): Promise<void> {
     this.#closed ??= (async (): Promise<void> => {

@@ -2,11 +2,12 @@ import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } fro
 import { dirname, join } from 'node:path';
 import type { PostgresBinaries } from './embedded-binaries.js';
 import type { Launcher, Owner } from './embedded-launcher.js';
-import { errorCode } from './error-code.js';
+import { errorCode, errorField } from './error-code.js';
 import { StartError } from './start-error.js';
 
 /** The superuser of the embedded server. */
 export const EMBEDDED_USER = 'latchkey';
+const ADVICE = 'set DATA_DIR to another directory, or DATABASE_URL to a PostgreSQL of your own';
 
 /** Whom the data directory belongs to; null while there is none. Throws a StartError when it is of another major version. */
 export async function inspectDirectory(directory: string, major: string): Promise<Owner | null> {
@@ -17,7 +18,9 @@ export async function inspectDirectory(directory: string, major: string): Promis
   if (version === null) {
     const files = await readdir(directory).catch(() => []);
     if (files.length === 0) return null;
-    throw new StartError(`the embedded database cannot be kept in ${directory}: it holds other files`);
+    throw new StartError(
+      `the embedded database cannot be kept in ${directory}: it holds other files; ${ADVICE}`,
+    );
   }
   if (version.trim() !== major) {
     throw new StartError(
@@ -54,7 +57,9 @@ export async function createDirectory(
       ...authentication,
     ]);
     if (code !== 0) {
-      throw new StartError(`the embedded database cannot be made in ${directory}: ${problemIn(output)}`);
+      throw new StartError(
+        `the embedded database cannot be made in ${directory}: ${problemIn(output)}; ${ADVICE}`,
+      );
     }
     await rename(draft, directory).catch((error: unknown) => {
       // Another process was faster. Its directory is as good, and starting on it tells whether it is in use.
@@ -75,7 +80,7 @@ export async function createParent(directory: string): Promise<void> {
 /** The line of PostgreSQL's output that says what is wrong. */
 export function problemIn(output: string): string {
   const lines = output.split('\n').map((line) => line.trim());
-  const worst = [/(PANIC|FATAL): /, /error: /i, /could not/].map((kind) =>
+  const worst = [/No space left|quota exceeded/, /(PANIC|FATAL): /, /error: /i, /could not/].map((kind) =>
     lines.findLast((line) => kind.test(line)),
   );
   const line = worst.find((found) => found !== undefined) ?? lines.findLast((found) => found !== '');
@@ -93,8 +98,6 @@ export function unusable(directory: string, error: unknown): StartError {
     ENOTDIR: 'a part of the path is a file',
     EEXIST: 'a part of the path is a file',
   };
-  const reason = reasons[errorCode(error)] ?? String(error);
-  return new StartError(
-    `the embedded database cannot be kept in ${directory}: ${reason}; set DATA_DIR to another directory, or DATABASE_URL`,
-  );
+  const reason = reasons[errorCode(error)] ?? errorField(error, 'message');
+  return new StartError(`the embedded database cannot be kept in ${directory}: ${reason}; ${ADVICE}`);
 }

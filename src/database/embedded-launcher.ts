@@ -20,6 +20,12 @@ const PROGRAM_DIRECTORIES = [
   '/run/current-system/sw/bin',
 ];
 
+const IS_ROOT = process.geteuid?.() === 0;
+// The binaries are made for glibc. Elsewhere (Alpine) the loader that they name is missing, which reads "not found".
+const ADVICE = IS_ROOT
+  ? 'start Latchkey as an ordinary user, or set DATABASE_URL'
+  : 'its programs need a glibc of 2018 or newer; set DATABASE_URL to a PostgreSQL of your own';
+
 /** How PostgreSQL's programs are started on this machine. */
 export class Launcher {
   /** `prefix`: the command that runs the program; `user`: whom they run as, undefined where that is us. */
@@ -67,8 +73,9 @@ export async function findLauncher(postgres: string, owner: Owner | null): Promi
     if (code === 0) return launcher;
     failures.push(output.split('\n', 1)[0] ?? '');
   }
+  const reasons = [...new Set(failures)].join('; ') || 'it needs `unshare`';
   throw new StartError(
-    `the embedded PostgreSQL cannot run here${process.geteuid?.() === 0 ? ' as root' : ''} (${[...new Set(failures)].join('; ')}): ${advice()}`,
+    `the embedded PostgreSQL cannot run here${IS_ROOT ? ' as root' : ''} (${reasons}): ${ADVICE}`,
   );
 }
 
@@ -76,7 +83,7 @@ function* candidates(owner: Owner | null): Generator<Launcher> {
   const setpriv = process.platform === 'linux' ? findProgram('setpriv') : null;
   const endings = setpriv ? [[setpriv, '--pdeathsig', 'INT'], []] : [[]];
   for (const ending of endings) {
-    if (process.geteuid?.() !== 0) {
+    if (!IS_ROOT) {
       yield new Launcher(ending);
     } else if (owner && owner.uid !== 0) {
       yield new Launcher(ending, owner);
@@ -92,10 +99,4 @@ function findProgram(name: string): string | null {
   return (
     PROGRAM_DIRECTORIES.map((directory) => join(directory, name)).find((path) => existsSync(path)) ?? null
   );
-}
-
-function advice(): string {
-  if (process.geteuid?.() === 0) return 'start Latchkey as an ordinary user, or set DATABASE_URL';
-  // The binaries are made for glibc; elsewhere (Alpine) the loader that they name is missing, which reads "not found".
-  return 'its binaries need a glibc of 2018 or newer; set DATABASE_URL to a PostgreSQL of your own';
 }

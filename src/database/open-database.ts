@@ -42,7 +42,9 @@ export async function openDatabase(config: DatabaseConfig, settings: OpenSetting
     poolSize,
     timeouts: directUrl === null ? 'both' : 'client',
     entities,
-    onIdleError: (error) => log(`an idle database connection was lost: ${error.message}`),
+    onIdleError: (error) => {
+      if (!database.isClosing) log(`an idle database connection was lost: ${error.message}`);
+    },
   });
   const database = new Database({
     dataSource,

@@ -19,7 +19,9 @@ export function openApiDocument(app: NestFastifyApplication, config: AppConfig):
     .addServer(config.server.publicOrigin);
   for (const { name, ambient } of strategies.all) {
     if (ambient) builder.addCookieAuth(config.server.isHttps ? '__Host-sid' : 'sid', undefined, name);
-    else builder.addBearerAuth(undefined, name);
+    else builder.addSecurity(name, { type: 'http', scheme: 'bearer' });
+    // Any of them will do; routes that need none say so themselves (@Public).
+    builder.addSecurityRequirements(name);
   }
   const document = SwaggerModule.createDocument(app, builder.build(), {
     standardSchemaConverter: (schema, { schemaType }) => {

@@ -1,5 +1,6 @@
 import { STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { answerInProgress } from './answer-in-progress.js';
 import { MAX_URL } from './edge.js';
 import { problemDocument, problemHeaders } from './problem-document.js';
 import { PROBLEMS, Problem } from './problem.js';
@@ -13,7 +14,7 @@ interface ConnectionError extends Error {
   readonly rawPacket?: unknown;
 }
 
-const LINE_FEED = 0x0a;
+const REQUEST_LINE = /^[A-Z-]{3,20} (?:\/|https?:)/;
 const BAD_EXPECTATION = new Problem('malformed_request', {
   detail: 'the only Expect that is met is 100-continue',
 });
@@ -27,8 +28,10 @@ export class ConnectionErrors {
 
   /** Node's `clientError`. */
   readonly onClientError = (error: ConnectionError, socket: Duplex): void => {
-    if (error.code === 'ECONNRESET' || !socket.writable || hasAnswerBegun(socket)) socket.destroy();
-    else this.answer(problemFor(error, socket), socket);
+    // Another answer in the middle of one would be read as a part of it.
+    const isAnswering = answerInProgress(socket)?.headersSent === true;
+    if (error.code === 'ECONNRESET' || !socket.writable || isAnswering) socket.destroy();
+    else this.answer(problemFor(error), socket);
   };
 
   /** CONNECT, and an `Expect` of something else than 100-continue, never become requests either. */
@@ -73,10 +76,10 @@ export class ConnectionErrors {
   }
 }
 
-function problemFor(error: ConnectionError, socket: Duplex): Problem {
+function problemFor(error: ConnectionError): Problem {
   switch (error.code) {
     case 'HPE_HEADER_OVERFLOW':
-      return new Problem(isRequestLineTooLong(error, socket) ? 'uri_too_long' : 'headers_too_large');
+      return new Problem(isRequestLineTooLong(error) ? 'uri_too_long' : 'headers_too_large');
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
       return new Problem('body_too_large');
     case 'ERR_HTTP_REQUEST_TIMEOUT':
@@ -86,23 +89,10 @@ function problemFor(error: ConnectionError, socket: Duplex): Problem {
   }
 }
 
-/** Node counts the request line among the headers. What overflowed can be told while all of it came in one packet. */
-function isRequestLineTooLong(error: ConnectionError, socket: Duplex): boolean {
+/** Node counts the request line among the headers. Which of them overflowed shows in the packet that made it so. */
+function isRequestLineTooLong(error: ConnectionError): boolean {
   const packet = error.rawPacket;
-  if (!Buffer.isBuffer(packet) || !('bytesRead' in socket) || socket.bytesRead !== packet.length)
-    return false;
-  const end = packet.indexOf(LINE_FEED);
-  return end === -1 || end > MAX_URL + ' HTTP/1.1'.length;
-}
-
-/** Whether the answer to a request of this connection is half written: another one in the middle of it would be read as its body. */
-function hasAnswerBegun(socket: Duplex): boolean {
-  if (!('_httpMessage' in socket)) return false;
-  const message = socket._httpMessage;
-  return (
-    typeof message === 'object' &&
-    message !== null &&
-    'headersSent' in message &&
-    message.headersSent === true
-  );
+  if (!Buffer.isBuffer(packet)) return false;
+  const line = packet.toString('latin1', 0, MAX_URL);
+  return REQUEST_LINE.test(line) && !line.includes('\n');
 }

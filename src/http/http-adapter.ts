@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { FastifyAdapter, RouteConfig } from '@nestjs/platform-fastify';
 import { type FastifyInstance, fastify } from 'fastify';
 import type { AppConfig } from '../config/app-config.js';
+import { answerInProgress } from './answer-in-progress.js';
 import { useBodyParser } from './body-parser.js';
 import { ConnectionErrors } from './connection-errors.js';
 import { createCors } from './cors.js';
@@ -86,6 +87,10 @@ class HttpAdapter extends FastifyAdapter {
   /** Before Nest's shutdown hooks: from here on no answer keeps its connection. */
   override beforeClose(): void {
     this.parts.isClosing = true;
+    for (const socket of this.sockets) {
+      const answer = answerInProgress(socket);
+      if (answer !== null) answer.shouldKeepAlive = false;
+    }
     super.beforeClose();
   }
 

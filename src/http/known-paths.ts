@@ -8,8 +8,8 @@ export const ROUTER_OPTIONS = {
   ignoreTrailingSlash: false,
   ignoreDuplicateSlashes: false,
   useSemicolonDelimiter: false,
-  /** The URL limit bounds parameters too; Fastify's own 100 would answer 414 before any of our hooks. */
-  maxParamLength: 2048,
+  /** Above any URL that passes, so that the URL limit is what answers, with headers and all; beyond this Fastify answers before any hook. */
+  maxParamLength: 16_384,
 } as const;
 
 /**

@@ -3,6 +3,7 @@ import { write, writeSync } from 'node:fs';
 /** Characters of log that wait for a reader at most; what comes on top is dropped, as a service matters more than its log. */
 const MAX_WAITING = 1_048_576;
 const RETRY_MILLISECONDS = 100;
+const STANDARD_OUTPUT = 1;
 
 /**
  * Where log lines go: a file descriptor, written beside the event loop. A reader that is slow, stuck or gone (a full pipe, a
@@ -58,4 +59,11 @@ export class LogOutput {
       // Nobody reads: nothing is left to be done with it.
     }
   }
+}
+
+/** The standard output as {@link LogOutput}. To be called once. */
+export function openStandardOutput(): LogOutput {
+  // Touching the process's own streams makes pipes non-blocking; a closed one must not end us by a `console.log` either.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+  return new LogOutput(STANDARD_OUTPUT);
 }

@@ -3,15 +3,13 @@ import type * as PinoPretty from 'pino-pretty';
 import { pino } from 'pino';
 import type { AppConfig } from '../config/app-config.js';
 import { describeError } from './describe-error.js';
-import { LogOutput } from './log-output.js';
+import { type LogOutput, openStandardOutput } from './log-output.js';
 
 /** The log of the process. Write `logger.info({ requestId }, 'what happened')`; never headers, bodies or URLs with a query. */
 export type Logger = pino.Logger;
 
 /** Injection token of the {@link Logger}. */
 export const LOGGER = Symbol('LOGGER');
-
-const STANDARD_OUTPUT = 1;
 
 /**
  * The second net: nobody logs these, and if somebody does after all, the value does not come out. One level down covers
@@ -58,12 +56,6 @@ export function createLogger(config: AppConfig, target?: pino.DestinationStream)
 
 function below(name: string): string {
   return name.startsWith('[') ? `*${name}` : `*.${name}`;
-}
-
-/** Opens the process's own stream too: that makes a pipe non-blocking, and a closed one must not end us by `console.log` either. */
-function openStandardOutput(): LogOutput {
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
-  return new LogOutput(STANDARD_OUTPUT);
 }
 
 /** pino-pretty takes 50 ms to load, so production does not. */

@@ -21,21 +21,15 @@ export const ProblemSchema = z
       .optional(),
     requestId: z.string(),
   })
-  .meta({
-    id: 'Problem',
-    description: 'Why a request was refused (RFC 9457). Branch on `code`, never on texts.',
-  });
+  // No `id`: zod would give it as a reference into definitions of its own.
+  .meta({ description: 'Why a request was refused (RFC 9457). Branch on `code`, never on texts.' });
 
 /** Where {@link Answers} points to for every refusal. */
 export const PROBLEM_REFERENCE = '#/components/schemas/Problem';
 
 /** Adds the shared `Problem` schema that the answers of all routes refer to. To be called on the finished document. */
 export function addProblemSchema(document: OpenAPIObject): OpenAPIObject {
-  const {
-    $schema: _dialect,
-    id: _id,
-    ...schema
-  } = z.toJSONSchema(ProblemSchema, { target: 'draft-2020-12' });
+  const { $schema: _dialect, ...schema } = z.toJSONSchema(ProblemSchema, { target: 'draft-2020-12' });
   const { components } = document;
   return {
     ...document,

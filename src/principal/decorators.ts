@@ -1,4 +1,5 @@
-import { type ExecutionContext, SetMetadata, createParamDecorator } from '@nestjs/common';
+import { type ExecutionContext, SetMetadata, applyDecorators, createParamDecorator } from '@nestjs/common';
+import { ApiSecurity } from '@nestjs/swagger';
 import type { AuthenticatedRequest, Authentication } from './authentication.js';
 
 /** Metadata keys that the guards read. */
@@ -9,7 +10,7 @@ export const ACCEPTS = 'latchkey:accepts';
 export const SIGNS_IN = 'latchkey:signs-in';
 
 /** Opens a route or controller to requests without a credential. Everything else is closed. */
-export const Public = () => SetMetadata(PUBLIC, true);
+export const Public = () => applyDecorators(SetMetadata(PUBLIC, true), ApiSecurity({}));
 
 /** Lets only callers through that have at least one of these roles; others get 403 `forbidden`. */
 export const Roles = (...roles: [string, ...string[]]) => SetMetadata(ROLES, roles);

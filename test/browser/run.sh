@@ -26,4 +26,4 @@ node ../../scripts/build-if-stale.mjs
 
 rm -rf failures
 if [ $# -eq 0 ]; then set -- *.test.mjs; fi
-exec node --test --test-concurrency=2 --test-reporter=./support/reporter.mjs "$@"
+exec node support/run.mjs "$@"

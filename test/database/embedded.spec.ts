@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, openSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -166,7 +166,7 @@ describe('a directory', () => {
     const orphan = (await findLauncher(binaries.postgres, null)).start(
       binaries.postgres,
       ['-D', directory, '-c', 'listen_addresses=', '-c', `unix_socket_directories=${directory}`],
-      2,
+      openSync('/dev/null', 'w'),
     );
     await eventually(async () => (await findRunningEmbedded(directory)) !== null);
     await writeFile(join(directory, 'latchkey.pid'), `${NOBODY_IS} ${orphan.pid}\n`);
@@ -250,7 +250,7 @@ describe('a directory', () => {
 
     const refused = await startElsewhere(asUser, foreign);
     expect(refused.output()).toBe(
-      `StartError: the embedded database cannot be kept in ${foreign}: this user has no access to it; set DATA_DIR to another directory, or DATABASE_URL\n`,
+      `StartError: the embedded database cannot be kept in ${foreign}: this user has no access to it; set DATA_DIR to another directory, or DATABASE_URL to a PostgreSQL of your own\n`,
     );
   });
 });

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { DynamicModule, Type } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { pino } from 'pino';
 import pg from 'pg';
@@ -29,6 +30,8 @@ export interface TestAppOptions {
   /** A database to share with other nodes. Default: one of its own, dropped at the end. */
   readonly database?: TestDatabase;
   readonly strategies?: StrategyClasses;
+  /** Modules of a test's own, beside those of the application. */
+  readonly modules?: readonly (Type | DynamicModule)[];
 }
 
 /** A whole application on a port of its own, on a real database, over real HTTP. */
@@ -53,6 +56,7 @@ export class TestApp {
     env = {},
     database,
     strategies = STRATEGIES,
+    modules = [],
   }: TestAppOptions): Promise<TestApp> {
     const db = database ?? (await createTestDatabase());
     const directory = mkdtempSync(join(tmpdir(), 'lk-app-'));
@@ -72,7 +76,7 @@ export class TestApp {
     });
     const lines: string[] = [];
     const logger = pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) });
-    const app = await createApp(config, { logger, strategies });
+    const app = await createApp(config, { logger, strategies, modules });
     await app.listen(0, '127.0.0.1');
     const { port } = app.getHttpServer().address() as AddressInfo;
     const sql = new pg.Pool({ connectionString: db.url, max: 3 });

@@ -76,10 +76,7 @@ export class JwtStrategy implements RefreshableStrategy {
 
   refreshCredentialIn(exchange: HttpExchange): { token: string; ambient: boolean } | null {
     const cookies = this.refreshCookies(exchange);
-    const token =
-      exchange.bodyField('refreshToken') ??
-      cookies.find((value) => this.refreshTokens.read(value)) ??
-      cookies[0];
+    const token = exchange.bodyField('refreshToken') ?? this.oneOf(cookies);
     return token === undefined ? null : { token, ambient: cookies.length > 0 };
   }
 
@@ -105,6 +102,22 @@ export class JwtStrategy implements RefreshableStrategy {
         ],
       });
     }
+  }
+
+  /** Of several cookies the one that verifies; of one session the newest. @throws Problem when two sessions' do */
+  private oneOf(cookies: readonly string[]): string | undefined {
+    if (cookies.length < 2) return cookies[0];
+    const ours = cookies.flatMap((value) => {
+      const token = this.refreshTokens.read(value);
+      return token ? [{ value, token }] : [];
+    });
+    if (new Set(ours.map(({ token }) => token.sessionId)).size > 1) {
+      throw new Problem('credential_conflict', {
+        detail: `Two valid ${this.cookies.name('rt')} cookies came with this request.`,
+      });
+    }
+    const [newest] = ours.toSorted((a, b) => b.token.counter - a.token.counter);
+    return newest?.value ?? cookies[0];
   }
 
   private refreshCookies(exchange: HttpExchange): string[] {

@@ -9,7 +9,7 @@ import { Problem } from '../../http/problem.js';
 import { Cookies } from '../../security/cookies.js';
 import { CsrfTokens } from '../../security/csrf-tokens.js';
 import { type SessionRecord, cookieSeconds } from '../../sessions/session-record.js';
-import type { AuthStrategy, CredentialBody } from '../auth-strategy.js';
+import { type AuthStrategy, type CredentialBody, CredentialRejected } from '../auth-strategy.js';
 import type { HttpExchange } from '../http-exchange.js';
 import { liveOrRejected } from '../live-session.js';
 import { CredentialSessionStore } from './credential-session-store.js';
@@ -70,6 +70,8 @@ export class SessionStrategy implements AuthStrategy {
 
   async authenticate(exchange: HttpExchange): Promise<SessionRecord> {
     const value = this.credentialIn(exchange);
+    // express-session would also take spellings that we never send, such as a value in quotes.
+    if (value === null || !this.verifies(value)) throw new CredentialRejected('credential_invalid');
     const { request } = await this.run(value);
     return liveOrRejected(request.session?.record ?? null);
   }

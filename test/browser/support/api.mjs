@@ -38,6 +38,8 @@ export class Api {
         PORT: String(this.port),
         DATA_DIR: this.#directory,
         THROTTLE: 'off',
+        LOG_LEVEL: 'debug',
+        LOG_FORMAT: 'json',
         ...this.#environment,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -52,9 +54,13 @@ export class Api {
     }
   }
 
-  /** What it printed. */
-  get output() {
-    return this.#output;
+  /** All requests that it has answered, preflights too, which no page can see. */
+  get answered() {
+    return this.#output
+      .split('\n')
+      .filter((line) => line.startsWith('{') && line.endsWith('}'))
+      .map((line) => JSON.parse(line))
+      .filter(({ msg }) => msg === 'answered');
   }
 
   /** Ends the process, as a deployment does, and starts another one on the same data. */

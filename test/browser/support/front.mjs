@@ -40,11 +40,9 @@ function certificate() {
   const folder = mkdtempSync(join(tmpdir(), 'lk-certificate-'));
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
   const options = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
-  execFileSync(
-    'openssl',
-    ['req', '-x509', ...options, '-subj', '/CN=test', '-keyout', key, '-out', cert],
-    { stdio: 'pipe' },
-  );
+  execFileSync('openssl', ['req', '-x509', ...options, '-subj', '/CN=test', '-keyout', key, '-out', cert], {
+    stdio: 'pipe',
+  });
   made = { key: readFileSync(key), cert: readFileSync(cert) };
   rmSync(folder, { recursive: true });
   return made;

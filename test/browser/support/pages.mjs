@@ -31,7 +31,9 @@ async function serve(request, response, api) {
   const base = url.pathname.startsWith('/app/') ? '/app' : '';
   const path = url.pathname.slice(base.length);
   const answer = (type, text, headers = {}) =>
-    response.writeHead(200, { 'content-type': TYPES[type], 'cache-control': 'no-store', ...headers }).end(text);
+    response
+      .writeHead(200, { 'content-type': TYPES[type], 'cache-control': 'no-store', ...headers })
+      .end(text);
 
   const [, kind, name] = path.split('/');
   if (kind === 'page') {

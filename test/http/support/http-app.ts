@@ -6,6 +6,7 @@ import {
   Get,
   Header,
   HttpCode,
+  HttpException,
   Module,
   Param,
   Patch,
@@ -24,6 +25,7 @@ import { configureHttp } from '../../../src/http/configure-http.js';
 import { expireCookieAlways } from '../../../src/http/cookies.js';
 import { AcceptsForm, createHttpAdapter } from '../../../src/http/http-adapter.js';
 import { usePagePolicy } from '../../../src/http/page-policy.js';
+import { HTTP_LIMITS, type HttpLimits } from '../../../src/http/http-server.js';
 import { createLogger } from '../../../src/http/logger.js';
 import { Problem } from '../../../src/http/problem.js';
 import { WWW_AUTHENTICATE } from '../../../src/http/problem.filter.js';
@@ -125,6 +127,25 @@ class FaultsController {
     throw new Problem('unavailable');
   }
 
+  @Get('logout-done')
+  logoutDone(@Res({ passthrough: true }) reply: FastifyReply) {
+    expireCookieAlways(reply, 'sid=; Path=/; Max-Age=0');
+    return {};
+  }
+
+  @Get('nest-:status')
+  nest(@Param('status') status: string) {
+    // As terminus does: a body of its own, with the details of what is down.
+    throw new HttpException({ message: 'canary', details: { database: 'down' } }, Number(status));
+  }
+
+  @Get('halfway')
+  halfway(@Res({ passthrough: true }) reply: FastifyReply) {
+    reply.raw.writeHead(200, { 'content-length': '100' });
+    reply.raw.write('half');
+    throw new Error('canary');
+  }
+
   @Get('many')
   @Header('Cache-Control', 'public, max-age=300')
   many() {
@@ -185,8 +206,11 @@ export interface HttpApp {
   readonly log: string[];
 }
 
-/** Starts the test routes on a free port. `environment` is added to that of a test. */
-export async function startHttpApp(environment: Readonly<Record<string, string>> = {}): Promise<HttpApp> {
+/** Starts the test routes on a free port. `environment` is added to that of a test, `limits` change those of the contract. */
+export async function startHttpApp(
+  environment: Readonly<Record<string, string>> = {},
+  limits: Partial<HttpLimits> = {},
+): Promise<HttpApp> {
   const config = loadConfig({
     environment: { NODE_ENV: 'test', PORT: '3999', LOG_FORMAT: 'json', APP_SECRET, ...environment },
     directory: tmpdir(),
@@ -194,7 +218,7 @@ export async function startHttpApp(environment: Readonly<Record<string, string>>
   });
   const log: string[] = [];
   const logger = createLogger(config, { write: (line) => void log.push(line) });
-  const adapter = createHttpAdapter(config, logger);
+  const adapter = createHttpAdapter(config, logger, { ...HTTP_LIMITS, ...limits });
   const app = await NestFactory.create<NestFastifyApplication>(HttpTestModule, adapter, { logger: false });
   usePagePolicy(app, '/docs', DOCS_POLICY);
   configureHttp(app, logger);

@@ -7,55 +7,67 @@ export interface RawAnswer {
   readonly body: string;
   /** Whether the server closed the connection. */
   readonly closed: boolean;
+  /** All that came, further answers included. */
   readonly text: string;
 }
 
+const PATIENCE_MILLISECONDS = 3000;
+
 /**
- * Sends bytes as they are and reads until the server closes the connection, or is silent for `patience` milliseconds after its answer.
+ * Sends bytes as they are, and reads until one answer is complete, or with `untilClosed` until the server closes the connection (for
+ * 3 seconds at most).
  * @param parts Sent one after the other, 20 ms apart.
  */
 export async function sendRaw(
   port: number,
   parts: string | Buffer | (string | Buffer)[],
-  patience = 100,
+  { untilClosed = false } = {},
 ): Promise<RawAnswer> {
+  const list = [parts].flat();
+  const hasBody = !String(list[0]).startsWith('HEAD ');
   const socket = connect(port, '127.0.0.1');
   socket.on('error', () => undefined);
-  const chunks: Buffer[] = [];
+  let text = '';
   let closed = false;
   const done = new Promise<void>((resolve) => {
-    let timer: NodeJS.Timeout | undefined;
-    socket.on('data', (chunk: Buffer) => {
-      chunks.push(chunk);
+    const timer = setTimeout(resolve, PATIENCE_MILLISECONDS);
+    const finish = () => {
       clearTimeout(timer);
-      timer = setTimeout(resolve, patience);
+      resolve();
+    };
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString('latin1');
+      if (!untilClosed && isComplete(text, hasBody)) finish();
     });
     socket.on('close', () => {
       closed = true;
-      clearTimeout(timer);
-      resolve();
+      finish();
     });
   });
-  for (const part of [parts].flat()) {
+  for (const [i, part] of list.entries()) {
+    if (i > 0) await new Promise((resolve) => setTimeout(resolve, 20));
     if (!socket.destroyed) socket.write(part);
-    await new Promise((resolve) => setTimeout(resolve, 20));
   }
   await done;
   socket.destroy();
-  return parseAnswer(Buffer.concat(chunks).toString('latin1'), closed);
+  return { ...parse(text), closed, text };
 }
 
-function parseAnswer(text: string, closed: boolean): RawAnswer {
+function isComplete(text: string, hasBody: boolean): boolean {
+  if (!text.includes('\r\n\r\n')) return false;
+  const { headers, body } = parse(text);
+  return !hasBody || body.length >= Number(headers.get('content-length') ?? 0);
+}
+
+function parse(text: string) {
   const end = text.indexOf('\r\n\r\n');
   const [first = '', ...lines] = text.slice(0, end).split('\r\n');
   const headers = new Map<string, string>();
   for (const line of lines) {
     const colon = line.indexOf(':');
-    const name = line.slice(0, colon).toLowerCase();
-    const value = line.slice(colon + 1).trim();
-    headers.set(name, headers.has(name) ? `${headers.get(name)}\n${value}` : value);
+    headers.set(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
   }
-  return { status: Number(first.split(' ')[1] ?? 0), headers, body: text.slice(end + 4), closed, text };
+  return { status: Number(first.split(' ')[1] ?? 0), headers, body: text.slice(end + 4) };
 }
 
 /** A request with a Host header and whatever headers and body are given. */

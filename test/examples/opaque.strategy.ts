@@ -1,0 +1,54 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { type AuthStrategy, type CredentialBody, CredentialRejected } from '../../src/auth/auth-strategy.js';
+import type { HttpExchange } from '../../src/auth/http-exchange.js';
+import { liveOrRejected } from '../../src/auth/live-session.js';
+import { CredentialStore } from '../../src/sessions/credential-store.js';
+import type { SessionRecord } from '../../src/sessions/session-record.js';
+import { SessionsService } from '../../src/sessions/sessions.service.js';
+
+/** Tells our tokens from those of other strategies, and secret scanners what they have found. */
+const PREFIX = 'opq_';
+/** 256 bits: nobody guesses one, so a plain SHA-256 protects them at rest. */
+const TOKEN_BYTES = 32;
+
+/** Bearer tokens that say nothing: random, looked up by their hash, good for as long as their session. */
+@Injectable()
+export class OpaqueStrategy implements AuthStrategy {
+  readonly name = 'opaque';
+  /** A browser never sends an Authorization header unasked, so CSRF does not apply. */
+  readonly ambient = false;
+
+  constructor(
+    private readonly sessions: SessionsService,
+    private readonly credentials: CredentialStore,
+  ) {}
+
+  credentialIn(exchange: HttpExchange): string | null {
+    const token = exchange.bearerToken;
+    return token?.startsWith(PREFIX) ? token : null;
+  }
+
+  async authenticate(exchange: HttpExchange): Promise<SessionRecord> {
+    const secretHash = sha256(this.credentialIn(exchange) ?? '');
+    return liveOrRejected(await this.sessions.findBySecret(this.name, secretHash));
+  }
+
+  async issue(session: SessionRecord): Promise<CredentialBody> {
+    const token = PREFIX + randomBytes(TOKEN_BYTES).toString('base64url');
+    const credential = { sessionId: session.id, strategy: this.name, secretHash: sha256(token) };
+    // Null: the session ended while we were at it.
+    if (!(await this.credentials.put(credential))) throw new CredentialRejected('credential_invalid');
+    const expiresIn = Math.floor((session.expiresAt.getTime() - session.readAt.getTime()) / 1000);
+    return { accessToken: token, tokenType: 'Bearer', expiresIn };
+  }
+
+  /** The client holds the token itself: there is nothing to take back but the session, which the caller ends. */
+  discard(): void {
+    return;
+  }
+}
+
+function sha256(token: string): Buffer {
+  return createHash('sha256').update(token).digest();
+}

@@ -1,0 +1,226 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Logger as Nest } from '@nestjs/common';
+import { transformFileSync } from '@swc/core';
+import { loadConfig } from '../../src/config/load-config.js';
+import { createLogger } from '../../src/http/logger.js';
+import { NestLogger } from '../../src/http/nest-logger.js';
+import { call, post } from './support/expect-problem.js';
+import { type HttpApp, startHttpApp } from './support/http-app.js';
+
+function loggerInto(lines: string[], environment: Record<string, string> = {}) {
+  const config = loadConfig({
+    environment: { NODE_ENV: 'test', LOG_FORMAT: 'json', ...environment },
+    directory: tmpdir(),
+    strategyNames: ['session'],
+  });
+  return createLogger(config, { write: (line) => void lines.push(line) });
+}
+
+describe('what a request leaves in the log', () => {
+  let quiet: HttpApp;
+  let debug: HttpApp;
+
+  beforeAll(async () => {
+    quiet = await startHttpApp();
+    debug = await startHttpApp({ LOG_LEVEL: 'debug' });
+  });
+
+  afterAll(async () => {
+    await quiet.app.close();
+    await debug.app.close();
+  });
+
+  it('nothing, while all goes well or the client is wrong', async () => {
+    await call(`${quiet.url}/auth/me`);
+    await call(`${quiet.url}/nope`);
+    await post(`${quiet.url}/auth/login`, '{');
+    expect(quiet.log).toEqual([]);
+  });
+
+  it('a line for a 5xx', async () => {
+    const { headers } = await call(`${quiet.url}/faults/throw?token=canary`);
+    const answered = quiet.log.map((line) => JSON.parse(line)).find(({ msg }) => msg === 'answered');
+    expect(answered).toMatchObject({
+      level: 50,
+      requestId: headers.get('x-request-id'),
+      method: 'GET',
+      path: '/faults/throw',
+      status: 500,
+    });
+  });
+
+  it('EL06 at debug one for each, without query, headers or body', async () => {
+    await call(`${debug.url}/auth/me?token=canary`, {
+      headers: { cookie: 'sid=canary', authorization: 'Bearer canary' },
+    });
+    await call(`${debug.url}/nope?token=canary`);
+    await post(`${debug.url}/auth/login`, '{"email":"canary","password":"canary"}');
+    await post(`${debug.url}/auth/login`, '{"password":"canary"');
+    const lines = debug.log.map((line) => JSON.parse(line)).filter(({ msg }) => msg === 'answered');
+    expect(lines.map(({ path, status }) => [path, status])).toEqual([
+      ['/auth/me', 200],
+      ['/nope', 404],
+      ['/auth/login', 200],
+      ['/auth/login', 400],
+    ]);
+    expect(debug.log.join('')).not.toContain('canary');
+  });
+});
+
+describe('the second net', () => {
+  it('EL06 secrets that somebody logs after all do not come out', () => {
+    const lines: string[] = [];
+    const secrets = {
+      password: 'canary',
+      authorization: 'canary',
+      'set-cookie': 'canary',
+      refreshToken: 'canary',
+    };
+    loggerInto(lines).info(
+      { ...secrets, body: secrets, headers: { cookie: 'canary', 'x-csrf-token': 'canary' } },
+      'x',
+    );
+    expect(lines.join('')).not.toContain('canary');
+    expect(lines.join('')).toContain('[secret]');
+  });
+
+  it('an error comes out with its causes, and without what a driver hangs on it', () => {
+    const lines: string[] = [];
+    const cause = Object.assign(new Error('duplicate key'), {
+      code: '23505',
+      detail: 'Key (email)=(canary)',
+    });
+    const err = Object.assign(new Error('query failed', { cause }), {
+      parameters: ['canary'],
+      query: 'canary',
+    });
+    loggerInto(lines).error({ err }, 'x');
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+      err: { type: 'Error', message: 'query failed', cause: { message: 'duplicate key', code: '23505' } },
+    });
+    expect(lines[0]).not.toContain('canary');
+    loggerInto(lines).error({ err: 'a string' }, 'x');
+    expect(JSON.parse(lines[1] ?? '')).toMatchObject({ err: { type: 'string', message: 'a string' } });
+  });
+
+  it('an error that is its own cause ends', () => {
+    const lines: string[] = [];
+    const err = new Error('round');
+    err.cause = err;
+    loggerInto(lines).error({ err }, 'x');
+    expect(lines).toHaveLength(1);
+  });
+});
+
+it('pretty is for people', () => {
+  const lines: string[] = [];
+  loggerInto(lines, { LOG_FORMAT: 'pretty' }).warn({ requestId: 'abc' }, 'look here');
+  expect(lines.join('')).toMatch(/WARN.*look here.*abc/);
+});
+
+it("Nest's log comes out in ours; its news about modules only at debug", () => {
+  const lines: string[] = [];
+  const logger = new NestLogger(loggerInto(lines));
+  Nest.overrideLogger(logger);
+  logger.log('Mapped {/auth/me, GET} route', 'RouterExplorer');
+  new Nest('Pruner').log('pruned 5 rows');
+  new Nest('Pruner').error('failed', 'Error: x\n    at y');
+  new Nest('Pruner').error(new Error('thrown'));
+  const parsed = lines.map((line) => JSON.parse(line));
+  expect(parsed).toMatchObject([
+    { level: 30, context: 'Pruner', msg: 'pruned 5 rows' },
+    { level: 50, context: 'Pruner', msg: 'failed', stack: 'Error: x\n    at y' },
+    { level: 50, context: 'Pruner', err: { message: 'thrown' } },
+  ]);
+});
+
+describe('FT31 a log that nobody reads stops nothing', () => {
+  /** Logs 3 MB, then answers pings until it is told to go. */
+  const CHATTY = `
+    import { openStandardOutput } from './log-output.mjs';
+    const output = openStandardOutput();
+    for (let i = 0; i < 3000; i += 1) output.write('a line ' + 'x'.repeat(300) + '\\n');
+    process.on('message', (message) => {
+      output.write('pinged\\n');
+      if (process.argv[2] === 'console') console.log('by the console');
+      if (message === 'ping') process.send('pong');
+      else process.exit(7);
+    });
+    process.send('ready');`;
+  let directory: string;
+
+  beforeAll(() => {
+    directory = mkdtempSync(join(tmpdir(), 'log-'));
+    const source = join(import.meta.dirname, '../../src/http/log-output.ts');
+    const { code } = transformFileSync(source, {
+      swcrc: false,
+      jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
+    });
+    writeFileSync(join(directory, 'log-output.mjs'), code);
+    writeFileSync(join(directory, 'chatty.mjs'), CHATTY);
+  });
+
+  afterAll(() => rmSync(directory, { recursive: true }));
+
+  function start(stdout: number, option = ''): ChildProcess {
+    return spawn(process.execPath, [join(directory, 'chatty.mjs'), option], {
+      stdio: ['ignore', stdout, 'inherit', 'ipc'],
+    });
+  }
+
+  /** A pipe whose reader, `reader`, never reads. */
+  function stuckPipe(name: string) {
+    const path = join(directory, name);
+    execFileSync('mkfifo', [path]);
+    const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    return { reader, writer: openSync(path, constants.O_WRONLY) };
+  }
+
+  async function expectAlive(child: ChildProcess): Promise<void> {
+    await once(child, 'message');
+    for (let i = 0; i < 3; i += 1) {
+      const before = performance.now();
+      child.send('ping');
+      expect(await once(child, 'message')).toContain('pong');
+      expect(performance.now() - before).toBeLessThan(1000);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    child.send('go');
+    expect((await once(child, 'exit'))[0]).toBe(7);
+  }
+
+  it('a pipe that is full', async () => {
+    const { reader, writer } = stuckPipe('full');
+    await expectAlive(start(writer));
+    closeSync(reader);
+    closeSync(writer);
+  });
+
+  it('a pipe whose reader is gone', async () => {
+    const { reader, writer } = stuckPipe('gone');
+    const child = start(writer, 'console');
+    closeSync(reader);
+    closeSync(writer);
+    await expectAlive(child);
+  });
+
+  it('a disk that is full', async () => {
+    const full = openSync('/dev/full', 'w');
+    await expectAlive(start(full));
+    closeSync(full);
+  });
+
+  it('a file gets every line, the last before the exit included', async () => {
+    const path = join(directory, 'log');
+    const file = openSync(path, 'w');
+    await expectAlive(start(file));
+    closeSync(file);
+    const text = readFileSync(path, 'utf8');
+    expect(text.match(/a line x+\n/g)).toHaveLength(3000);
+    expect(text.match(/pinged\n/g)).toHaveLength(4);
+  });
+});
