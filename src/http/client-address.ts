@@ -1,6 +1,7 @@
 import { SocketAddress, isIP } from 'node:net';
 import type { FastifyRequest } from 'fastify';
 
+const BRACKETED = /^\[([^\]]+)\](?::\d+)?$/;
 const MAPPED = '::ffff:';
 /** Stands for a client that has gone before anybody asked. */
 const UNKNOWN = '0.0.0.0';
@@ -26,7 +27,7 @@ export function canonicalAddress(text: string | undefined): string | null {
 }
 
 function withoutPort(text: string): string {
-  if (text.startsWith('[')) return text.slice(1, text.indexOf(']'));
+  if (text.startsWith('[')) return BRACKETED.exec(text)?.[1] ?? '';
   const colon = text.indexOf(':');
   return text.indexOf(':', colon + 1) === -1 ? text.slice(0, colon) : text;
 }

@@ -139,7 +139,7 @@ it("Nest's log comes out in ours; its news about modules only at debug", () => {
 });
 
 describe('FT31 a log that nobody reads stops nothing', () => {
-  /** Logs 3 MB, then answers pings until it is told to go. */
+  /** Logs 0.9 MB, then answers pings until it is told to go. */
   const CHATTY = `
     import { openStandardOutput } from './log-output.mjs';
     const output = openStandardOutput();

@@ -112,15 +112,21 @@ export class TestApp {
   }
 
   /** Statements that the application runs from here on, counted as its database class sees them. */
-  countQueries(): { readonly count: number; stop(): void } {
+  countQueries(): { readonly count: number; readonly statements: readonly string[]; stop(): void } {
     const database = this.get(Database);
     const original = database.query.bind(database);
-    const counter = { count: 0, stop: () => void (database.query = original) };
+    const statements: string[] = [];
     database.query = (...args: Parameters<typeof original>) => {
-      counter.count += 1;
+      statements.push(args[0]);
       return original(...args);
     };
-    return counter;
+    return {
+      statements,
+      get count() {
+        return statements.length;
+      },
+      stop: () => void (database.query = original),
+    };
   }
 
   async close(): Promise<void> {

@@ -15,6 +15,7 @@ import type { HttpExchange } from '../http-exchange.js';
 import { liveOrRejected } from '../live-session.js';
 import { AccessTokenVerifier } from './access-token-verifier.js';
 import { AccessTokens, SKEW_SECONDS } from './access-token.js';
+import type { RefreshToken } from './refresh-token.js';
 import { RefreshTokens } from './refresh-tokens.js';
 
 type Transport = 'cookie' | 'body';
@@ -57,27 +58,24 @@ export class JwtStrategy implements RefreshableStrategy {
 
   async issue(session: SessionRecord, exchange: HttpExchange): Promise<CredentialBody> {
     const refreshToken = await this.refreshTokens.issue(session, this.name);
-    const holdsCookie = this.refreshCookies(exchange).some(
-      (token) => this.refreshTokens.read(token)?.sessionId === session.id,
-    );
-    return this.handOut(
-      session,
-      refreshToken,
-      this.transport(exchange, holdsCookie ? 'cookie' : 'body'),
-      exchange,
-    );
+    // A password change replaces the cookie that came along, whoever sent it.
+    const holdsCookie = this.ownRefreshCookies(exchange).some(({ sessionId }) => sessionId === session.id);
+    const transport = holdsCookie ? 'cookie' : this.transportAtSignIn(exchange);
+    return this.handOut(session, refreshToken, transport, exchange);
   }
 
   discard(exchange: HttpExchange): void {
-    if (this.refreshCookies(exchange).length === 0) return;
+    if (exchange.cookies(this.cookies.name('rt')).length === 0) return;
     exchange.expireCookie(this.cookies.expired('rt'));
     exchange.expireCookie(this.cookies.expiredCsrf());
   }
 
   refreshCredentialIn(exchange: HttpExchange): { token: string; ambient: boolean } | null {
-    const cookies = this.refreshCookies(exchange);
-    const token = exchange.bodyField('refreshToken') ?? this.oneOf(cookies);
-    return token === undefined ? null : { token, ambient: cookies.length > 0 };
+    const shown = exchange.bodyField('refreshToken');
+    const cookie = this.refreshCookie(exchange);
+    if (shown === null) return cookie === null ? null : { token: cookie, ambient: true };
+    // A cookie that is none of ours is no credential that a foreign page could abuse.
+    return { token: shown, ambient: cookie !== null && this.refreshTokens.read(cookie) !== null };
   }
 
   async authenticateRefresh(exchange: HttpExchange): Promise<SessionRecord> {
@@ -87,8 +85,8 @@ export class JwtStrategy implements RefreshableStrategy {
   async refresh(exchange: HttpExchange): Promise<Refreshed> {
     const presented = this.refreshCredentialIn(exchange)?.token ?? '';
     const { session, token } = await this.refreshTokens.spend(presented, this.name, exchange);
-    const cameIn: Transport = exchange.bodyField('refreshToken') === null ? 'cookie' : 'body';
-    return { session, body: this.handOut(session, token, this.transport(exchange, cameIn), exchange) };
+    const transport = this.transportAtRefresh(exchange);
+    return { session, body: this.handOut(session, token, transport, exchange) };
   }
 
   checkTransport(exchange: HttpExchange): void {
@@ -104,24 +102,27 @@ export class JwtStrategy implements RefreshableStrategy {
     }
   }
 
-  /** Of several cookies the one that verifies; of one session the newest. @throws Problem when two sessions' do */
-  private oneOf(cookies: readonly string[]): string | undefined {
-    if (cookies.length < 2) return cookies[0];
-    const ours = cookies.flatMap((value) => {
-      const token = this.refreshTokens.read(value);
-      return token ? [{ value, token }] : [];
-    });
-    if (new Set(ours.map(({ token }) => token.sessionId)).size > 1) {
+  /**
+   * The refresh cookie, or null. Of two, the one that is ours, and of two of one session the newer: a sibling site may have planted
+   * the other, or a browser kept one of another path. @throws Problem `credential_conflict` for two of different sessions
+   */
+  private refreshCookie(exchange: HttpExchange): string | null {
+    const values = exchange.cookies(this.cookies.name('rt'));
+    if (values.length < 2) return values[0] ?? null;
+    const ours = this.ownRefreshCookies(exchange).sort((a, b) => b.counter - a.counter);
+    if (new Set(ours.map(({ sessionId }) => sessionId)).size > 1) {
       throw new Problem('credential_conflict', {
         detail: `Two valid ${this.cookies.name('rt')} cookies came with this request.`,
       });
     }
-    const [newest] = ours.toSorted((a, b) => b.token.counter - a.token.counter);
-    return newest?.value ?? cookies[0];
+    return ours[0]?.value ?? values[0] ?? null;
   }
 
-  private refreshCookies(exchange: HttpExchange): string[] {
-    return exchange.cookies(this.cookies.name('rt'));
+  private ownRefreshCookies(exchange: HttpExchange): (RefreshToken & { value: string })[] {
+    return exchange.cookies(this.cookies.name('rt')).flatMap((value) => {
+      const token = this.refreshTokens.read(value);
+      return token ? [{ ...token, value }] : [];
+    });
   }
 
   /** No script of a page ever holds a refresh token, unless the operator has listed the app's origin as no ordinary page. */
@@ -129,10 +130,18 @@ export class JwtStrategy implements RefreshableStrategy {
     return !exchange.isBrowser || this.config.jwt.refreshBodyOrigins.includes(exchange.origin ?? '');
   }
 
-  private transport(exchange: HttpExchange, otherwise: Transport): Transport {
+  /** A browser gets the cookie unless it may ask for the other and did; anybody else the body unless it asks for the cookie. */
+  private transportAtSignIn(exchange: HttpExchange): Transport {
     const asked = exchange.bodyField('refreshTransport');
-    if (asked === 'cookie' || otherwise === 'cookie' || !this.bodyAllowed(exchange)) return 'cookie';
-    return asked === 'body' || !exchange.isBrowser ? 'body' : 'cookie';
+    const body = exchange.isBrowser ? asked === 'body' && this.bodyAllowed(exchange) : asked !== 'cookie';
+    return body ? 'body' : 'cookie';
+  }
+
+  /** The way that the token came, unless the cookie is asked for, or the other way is none for this client. */
+  private transportAtRefresh(exchange: HttpExchange): Transport {
+    const cameInBody = exchange.bodyField('refreshToken') !== null;
+    const asksForCookie = exchange.bodyField('refreshTransport') === 'cookie';
+    return cameInBody && !asksForCookie && this.bodyAllowed(exchange) ? 'body' : 'cookie';
   }
 
   private handOut(

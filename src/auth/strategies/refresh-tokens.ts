@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AppConfig, type AppSecret } from '../../config/app-config.js';
+import { Database, type Queryable } from '../../database/database.js';
 import { SecurityEvents } from '../../events/security-events.js';
 import { Problem } from '../../http/problem.js';
 import {
@@ -27,6 +28,7 @@ export class RefreshTokens {
     private readonly credentials: CredentialStore,
     private readonly sessions: SessionsService,
     private readonly events: SecurityEvents,
+    private readonly database: Database,
   ) {}
 
   /** The first token of a session, or a new one that replaces all before it. */
@@ -94,8 +96,11 @@ export class RefreshTokens {
   }
 
   private async endStolen(found: CredentialWithSession, device: Fingerprint): Promise<never> {
-    const ended = await this.sessions.end([found.session.id], 'refresh_reused');
-    if (ended.length > 0) await this.publish('refresh_reused', found, device);
+    await this.database.transaction(async (tx) => {
+      const ended = await this.sessions.end([found.session.id], 'refresh_reused', tx);
+      // Of several replays at once, one ends it and is recorded.
+      if (ended.length > 0) await this.publish('refresh_reused', found, device, tx);
+    });
     throw new CredentialRejected('refresh_reused', 'A newer refresh token was used already. Sign in again.');
   }
 
@@ -112,15 +117,12 @@ export class RefreshTokens {
     type: 'refresh_replayed' | 'refresh_reused' | 'refresh_ahead',
     { session, rotatedBy }: CredentialWithSession,
     { address, userAgent }: Fingerprint,
+    on?: Queryable,
   ): Promise<void> {
-    const userId = session.user.id;
-    await this.events.publish({
-      type,
-      userId,
-      sessionId: session.id,
-      address,
-      userAgent,
-      previous: rotatedBy,
-    });
+    const { id: sessionId, user } = session;
+    await this.events.publish(
+      { type, userId: user.id, sessionId, address, userAgent, previous: rotatedBy },
+      on,
+    );
   }
 }

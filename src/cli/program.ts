@@ -1,0 +1,21 @@
+import { Command } from 'commander';
+import { type CommandSurroundings, withContext } from './context.js';
+import { addKeysCommands } from './keys-command.js';
+import { KeysCliModule } from './keys-cli.module.js';
+
+/**
+ * The command line of operators (contract section 9). A usage error is a CommanderError, printed already; anything else that is
+ * thrown means that the command was refused.
+ */
+export function createProgram(surroundings: CommandSurroundings): Command {
+  const program = new Command('latchkey')
+    .description('Latchkey, the sign-in API: what an operator does beside the running service.')
+    .addHelpText(
+      'after',
+      '\nSettings come from the environment, .env.<NODE_ENV> and .env, as for the service itself.',
+    )
+    .configureOutput({ writeErr: (text) => surroundings.warn(text.trimEnd()) })
+    .exitOverride();
+  addKeysCommands(program, surroundings.print, (work) => withContext(surroundings, KeysCliModule, work));
+  return program;
+}
