@@ -10,6 +10,7 @@ import { EventsModule } from './events/events.module.js';
 import { FeedModule } from './feed/feed.module.js';
 import { HealthModule } from './health/health.module.js';
 import { LOGGER, type Logger } from './http/logger.js';
+import { MetricsModule } from './metrics/metrics.module.js';
 import { CsrfGuard } from './security/csrf.guard.js';
 
 @Global()
@@ -33,6 +34,7 @@ export interface AppModuleParts {
 @Module({})
 export class AppModule {
   static forRoot(config: AppConfig, logger: Logger, { strategies, modules }: AppModuleParts): DynamicModule {
+    const auth = AuthModule.forRoot(config, strategies);
     return {
       module: AppModule,
       imports: [
@@ -40,8 +42,9 @@ export class AppModule {
         DatabaseModule.forRoot(config, ENTITIES),
         EventsModule,
         FeedModule,
-        AuthModule.forRoot(config, strategies),
+        auth,
         HealthModule,
+        MetricsModule.forRoot(auth),
         ...modules,
       ],
       // In this order on every request: who is it, did the page mean it, may they.

@@ -18,11 +18,13 @@ export class HttpExchange {
   /** All values of the cookies of that name, raw, in the order sent. */
   cookies(name: string): string[] {
     const header = this.request.headers.cookie;
-    if (header === undefined || !header.includes(name)) return [];
+    if (header === undefined) return [];
     const values: string[] = [];
-    for (const pair of header.split(';')) {
-      const equals = pair.indexOf('=');
-      if (equals > 0 && pair.slice(0, equals).trim() === name) values.push(pair.slice(equals + 1).trim());
+    const prefix = `${name}=`;
+    for (let at = header.indexOf(prefix); at !== -1; at = header.indexOf(prefix, at + 1)) {
+      if (!beginsPair(header, at)) continue;
+      const end = header.indexOf(';', at);
+      values.push(header.slice(at + prefix.length, end === -1 ? undefined : end).trim());
     }
     return values;
   }
@@ -85,4 +87,11 @@ export class HttpExchange {
   expireCookie(serialized: string): void {
     expireCookieAlways(this.reply, serialized);
   }
+}
+
+/** Whether a name that stands at this place in a `Cookie` header is one, and not the tail of another name or of a value. */
+function beginsPair(header: string, at: number): boolean {
+  let before = at - 1;
+  while (before >= 0 && (header[before] === ' ' || header[before] === '\t')) before -= 1;
+  return before < 0 || header[before] === ';';
 }

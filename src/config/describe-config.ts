@@ -24,6 +24,7 @@ export function describeConfig(config: AppConfig): Readonly<Record<VariableName,
     TRUST_PROXY:
       typeof server.trustProxy === 'number' ? String(server.trustProxy) : server.trustProxy.join(','),
     DOCS: String(server.docs),
+    METRICS_PORT: String(server.metricsPort ?? ''),
     AUTH_MODE: auth.mode.join(','),
     APP_SECRET: config.secrets.map(({ id }) => `*** (id ${id})`).join(', '),
     SIGNUP: auth.signup,

@@ -36,6 +36,8 @@ export interface ServerSettings {
   readonly trustProxy: number | readonly string[];
   /** Whether `/docs` and `/openapi.json` are served. */
   readonly docs: boolean;
+  /** TCP port for Prometheus; null: no metrics. 0 lets the system choose one. */
+  readonly metricsPort: number | null;
 }
 
 export interface AuthSettings {

@@ -20,6 +20,7 @@ export function toAppConfig(values: Values, { secrets }: SecretList, directory: 
       corsOrigins: values.CORS_ORIGINS ?? [],
       trustProxy: values.TRUST_PROXY,
       docs: values.DOCS ?? !isProduction,
+      metricsPort: values.METRICS_PORT ?? null,
     },
     auth: { mode: values.AUTH_MODE ?? ['session'], signup: values.SIGNUP },
     secrets,

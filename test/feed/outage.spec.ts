@@ -49,7 +49,7 @@ describe('a database that cannot answer', () => {
       const frozenAt = performance.now();
       signalTree(pid, 'SIGSTOP');
       try {
-        for (let status = 200; status === 200; ) {
+        for (let status = 200; status === 200;) {
           const asked = performance.now();
           const answer = await me();
           status = answer.status;
@@ -72,7 +72,13 @@ describe('a database that cannot answer', () => {
 });
 
 describe('what a reading of the log proves', () => {
-  const reading = (fields: object) => ({ horizon: '100', recovering: false, server: 'boot 1', changes: [], ...fields });
+  const reading = (fields: object) => ({
+    horizon: '100',
+    recovering: false,
+    server: 'boot 1',
+    changes: [],
+    ...fields,
+  });
 
   /** A reader whose database gives these readings, one after the other. */
   function readerOf(...readings: object[]): FeedReader {
@@ -112,7 +118,9 @@ describe('what a reading of the log proves', () => {
   });
 });
 
-const pooler = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer'].find((path) => spawnSync(path, ['--version']).status === 0);
+const pooler = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer'].find(
+  (path) => spawnSync(path, ['--version']).status === 0,
+);
 
 /** Debian's PgBouncer in transaction mode: LISTEN and session state are lost on the way, statements are not. Needs it installed. */
 (pooler ? describe : describe.skip)('through a transaction pooler', () => {
@@ -144,10 +152,17 @@ unix_socket_dir =
 `,
     );
     // PgBouncer refuses to run as root; the socket of the test server must be within reach of whom it runs as.
-    const asUser = process.getuid?.() === 0 ? ['unshare', '--user', '--map-user=1000', '--map-group=1000', pooler ?? ''] : [pooler ?? ''];
+    const asUser =
+      process.getuid?.() === 0
+        ? ['unshare', '--user', '--map-user=1000', '--map-group=1000', pooler ?? '']
+        : [pooler ?? ''];
     bouncer = spawn(asUser[0] ?? '', [...asUser.slice(1), file], { stdio: 'ignore' });
     const url = `postgres://${target.username}@127.0.0.1:${port}${target.pathname}`;
-    const shared = { mode: 'session', database: direct.database, env: { DATABASE_URL: url, DATABASE_DIRECT_URL: direct.database.url } };
+    const shared = {
+      mode: 'session',
+      database: direct.database,
+      env: { DATABASE_URL: url, DATABASE_DIRECT_URL: direct.database.url },
+    };
     nodes = [await TestApp.start(shared), await TestApp.start(shared)];
   });
   afterAll(async () => {

@@ -37,4 +37,9 @@ export const serverSection = {
     trustProxy,
   ),
   DOCS: optional('serve /docs and /openapi.json: true or false', 'true (false in production)', flag),
+  METRICS_PORT: optional(
+    'TCP port for Prometheus: /metrics on HOST, without a credential, so keep it inside',
+    'none',
+    integer(0, 65_535),
+  ),
 };

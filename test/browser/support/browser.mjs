@@ -1,9 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { chromium } from 'playwright-core';
 
 const FAILURES = join(import.meta.dirname, '..', 'failures');
+
+/** On an idle machine the longest takes 6 s. */
+const STORY_LIMIT_MS = 60_000;
 
 /** Runs as root and without a network; every host of these tests is this machine, and no other can be reached. */
 const LAUNCH = {
@@ -36,7 +40,7 @@ export function story(name, work) {
     browser ??= await chromium.launch(LAUNCH);
     const stage = new Stage(await browser.newContext());
     try {
-      await work(stage);
+      await Promise.race([work(stage), tooLate()]);
     } catch (error) {
       await stage.keepPictures(name);
       throw error;
@@ -44,6 +48,12 @@ export function story(name, work) {
       await stage.context.close();
     }
   });
+}
+
+/** Rejects when a story has had its time. */
+async function tooLate() {
+  await delay(STORY_LIMIT_MS, undefined, { ref: false });
+  throw new Error(`not done within ${STORY_LIMIT_MS / 1000} s`);
 }
 
 /** A browser with a profile on disk, which a later one can go on with. Closing its context ends the browser, as a user does. */
