@@ -62,5 +62,5 @@ STOPSIGNAL SIGTERM
 # "live", not "ready": whoever acts on this (Swarm, an autoheal container) restarts the container, and that cures a process
 # that hangs, never a database that is away. Load balancers ask /health/ready. It listens only after the migrations.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
-  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 3000}/health/live`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+  CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.PORT || 3000) + '/health/live').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 CMD ["node", "dist/src/main.js"]

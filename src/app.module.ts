@@ -4,8 +4,8 @@ import { AuthGuard } from './auth/auth.guard.js';
 import { AuthModule, type StrategyClasses } from './auth/auth.module.js';
 import { RolesGuard } from './auth/roles.guard.js';
 import { AppConfig } from './config/app-config.js';
+import type { Database } from './database/database.js';
 import { DatabaseModule } from './database/database.module.js';
-import { ENTITIES } from './entities.js';
 import { EventsModule } from './events/events.module.js';
 import { FeedModule } from './feed/feed.module.js';
 import { HealthModule } from './health/health.module.js';
@@ -25,21 +25,24 @@ class SettingsModule {
   }
 }
 
-/** What an application is put together from besides what it always has. */
+/** What an application is put together from. */
 export interface AppModuleParts {
+  readonly config: AppConfig;
+  readonly logger: Logger;
+  readonly database: Database;
   readonly strategies: StrategyClasses;
   readonly modules: readonly (Type | DynamicModule)[];
 }
 
 @Module({})
 export class AppModule {
-  static forRoot(config: AppConfig, logger: Logger, { strategies, modules }: AppModuleParts): DynamicModule {
+  static forRoot({ config, logger, database, strategies, modules }: AppModuleParts): DynamicModule {
     const auth = AuthModule.forRoot(config, strategies);
     return {
       module: AppModule,
       imports: [
         SettingsModule.forRoot(config, logger),
-        DatabaseModule.forRoot(config, ENTITIES),
+        DatabaseModule.forRoot(database),
         EventsModule,
         FeedModule,
         auth,

@@ -6,7 +6,9 @@ import type { StrategyClasses } from './auth/auth.module.js';
 import { PrincipalCache } from './auth/principal-cache.js';
 import { STRATEGIES } from './auth/strategies/index.js';
 import type { AppConfig } from './config/app-config.js';
+import { openDatabase } from './database/open-database.js';
 import { setUpDocs } from './docs/docs.js';
+import { ENTITIES } from './entities.js';
 import { configureHttp } from './http/configure-http.js';
 import { createHttpAdapter } from './http/http-adapter.js';
 import { type Logger, createLogger } from './http/logger.js';
@@ -26,14 +28,20 @@ export interface AppParts {
 /** Makes the whole application, ready to listen. Opens and migrates the database. @throws StartError in one line */
 export async function createApp(config: AppConfig, parts: AppParts = {}): Promise<NestFastifyApplication> {
   const { logger = createLogger(config), strategies = STRATEGIES, modules = [] } = parts;
-  const app = await NestFactory.create<NestFastifyApplication>(
-    AppModule.forRoot(config, logger, { strategies, modules }),
-    createHttpAdapter(config, logger),
-    { bodyParser: false, logger: new NestLogger(logger), abortOnError: false },
-  );
-  configureHttp(app, logger);
-  if (config.server.docs) setUpDocs(app, config);
-  if (parts.cache === 'off') app.get(PrincipalCache).turnOff();
-  await app.init();
-  return app;
+  const database = await openDatabase(config, { entities: ENTITIES, log: (line) => logger.info(line) });
+  try {
+    const app = await NestFactory.create<NestFastifyApplication>(
+      AppModule.forRoot({ config, logger, database, strategies, modules }),
+      createHttpAdapter(config, logger),
+      { bodyParser: false, logger: new NestLogger(logger), abortOnError: false },
+    );
+    configureHttp(app, logger);
+    if (config.server.docs) setUpDocs(app, config);
+    if (parts.cache === 'off') app.get(PrincipalCache).turnOff();
+    await app.init();
+    return app;
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
 }

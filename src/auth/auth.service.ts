@@ -79,10 +79,14 @@ export class AuthService {
     });
   }
 
-  /** Ends every session that the request has proven, everywhere, and takes the credentials back. */
+  /**
+   * Ends every session that the request has proven, everywhere, and takes the credentials back.
+   * @throws Problem `credential_invalid` when another request has ended them in the meantime
+   */
   async logOut({ sessionIds }: Authentication, exchange: HttpExchange): Promise<void> {
-    await this.sessions.end(sessionIds, 'logout');
+    const ended = await this.sessions.end(sessionIds, 'logout');
     for (const strategy of this.strategies.all) strategy.discard(exchange);
+    if (ended.length === 0) throw new Problem('credential_invalid');
   }
 
   /** Spends the refresh credential of the request. @throws Problem with the code of the refusal */

@@ -10,6 +10,11 @@ export const SessionLoginIn = LoginIn.extend({
       z.enum(['false', 'off', '0', '']).transform(() => false),
     ])
     .optional(),
+  // The answer of this route has no place for a refresh token, so there is no asking for it in the body.
+  refreshTransport: z
+    .literal('cookie')
+    .meta({ 'x-strategies': ['jwt'] })
+    .optional(),
 }).meta({ id: 'SessionLoginIn' });
 export type SessionLoginIn = z.infer<typeof SessionLoginIn>;
 

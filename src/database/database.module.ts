@@ -1,19 +1,20 @@
 import { Global, Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
-import type { DataSourceSettings } from './data-source.js';
 import { Database } from './database.js';
-import { openDatabase, type DatabaseConfig } from './open-database.js';
 
-/** Gives every module the {@link Database}, open and migrated. As a global module it is the last to be shut down. */
+/**
+ * Gives every module the {@link Database}, which was opened before the application was made: a database that is not there is
+ * told in one line, and nothing half-made is left. As a global module it is the last to be shut down, and closes it.
+ */
 @Global()
 @Module({})
 export class DatabaseModule implements OnApplicationShutdown {
   constructor(private readonly database: Database) {}
 
-  /** `entities`: the tables, which this folder knows nothing of. A failure to open is a StartError of `NestFactory.create`. */
-  static forRoot(config: DatabaseConfig, entities: DataSourceSettings['entities']): DynamicModule {
+  static forRoot(database: Database): DynamicModule {
     return {
       module: DatabaseModule,
-      providers: [{ provide: Database, useFactory: () => openDatabase(config, { entities }) }],
+      // By a factory: as a value, Nest would serialise it to tell modules apart.
+      providers: [{ provide: Database, useFactory: () => database }],
       exports: [Database],
     };
   }

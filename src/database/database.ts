@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
 import type { DataSource, QueryRunner } from 'typeorm';
 import { Problem } from '../http/problem.js';
 import { tryAdvisoryLock, withAdvisoryLock } from './advisory-lock.js';
@@ -56,7 +57,13 @@ export class Database implements Queryable {
 
   /** Runs one statement. Its rows, of a SELECT and of a RETURNING alike; none is an empty list. */
   async query<T>(sql: string, parameters: readonly unknown[] = []): Promise<T[]> {
-    return this.#unitOfWork(performance.now() + BUDGET_MS, (runner) => rowsOf<T>(runner, sql, parameters));
+    const deadline = performance.now() + BUDGET_MS;
+    // Straight from the pool: TypeORM's way to it costs more than the rest of this side.
+    const client = await borrow(() => poolOf(this.dataSource).connect());
+    return unitOfWork(client, deadline, {
+      work: () => rowsOf<T>(client, sql, parameters),
+      release: () => client.release(client.lost ?? undefined),
+    });
   }
 
   /** Every statement outside of a transaction is committed when its promise resolves. */
@@ -85,11 +92,7 @@ export class Database implements Queryable {
     const deadline = performance.now() + BUDGET_MS;
     for (let retry = 1; ; retry++) {
       try {
-        return await this.#unitOfWork(
-          deadline,
-          (runner, client) => transact(runner, client, work),
-          isRetryable,
-        );
+        return await this.#transactOnce(deadline, work);
       } catch (error) {
         if (!isRetryable(error)) throw error;
         if (retry > RETRIES || performance.now() > deadline) throw toApplicationError(error);
@@ -125,45 +128,61 @@ export class Database implements Queryable {
     return this.#closed;
   }
 
-  /** Errors come out as the application sees them, except those that `raw` wants as they are. */
-  async #unitOfWork<T>(
-    deadline: number,
-    work: (runner: QueryRunner, client: PooledClient) => Promise<T>,
-    raw: (error: unknown) => boolean = () => false,
-  ): Promise<T> {
+  async #transactOnce<T>(deadline: number, work: (tx: Transaction) => Promise<T>): Promise<T> {
     const runner = this.dataSource.createQueryRunner();
-    const client = await connect(runner);
-    try {
-      client.deadline = deadline;
-      return await work(runner, client);
-    } catch (error) {
-      // Whatever fails on a lost connection, fails because of that.
-      if (client.lost !== null && !(error instanceof Problem)) throw unavailable(client.lost);
-      // A replica that has taken the primary's place: the next connection may find the new one.
-      if (isReadOnly(error)) client.discard(new Error('the server is read-only'));
-      throw raw(error) ? error : toApplicationError(error);
-    } finally {
-      client.deadline = Infinity;
-      await runner.release();
-    }
+    const client = await borrow((): Promise<unknown> => runner.connect());
+    return unitOfWork(client, deadline, {
+      work: () => transact(runner, client, work),
+      release: () => runner.release(),
+      isRaw: isRetryable,
+    });
   }
 }
 
-async function connect(runner: QueryRunner): Promise<PooledClient> {
-  const client: unknown = await runner.connect().catch((error: unknown) => {
+function poolOf({ driver }: DataSource): pg.Pool {
+  if ('master' in driver && driver.master instanceof pg.Pool) return driver.master;
+  throw new Error('the database is closed');
+}
+
+/** A connection of the pool. There is none to be had when the database is not there, or when all are taken for too long. */
+async function borrow<T>(connect: () => Promise<T>): Promise<T & PooledClient> {
+  let client: T;
+  try {
+    client = await connect();
+  } catch (error) {
     throw unavailable(error);
-  });
+  }
   if (client instanceof PooledClient) return client;
   throw new TypeError('this data source was not made by createDataSource()');
 }
 
+/** Errors come out as the application sees them, but for those that `isRaw` wants as they are. */
+async function unitOfWork<T>(
+  client: PooledClient,
+  deadline: number,
+  unit: { work: () => Promise<T>; release: () => unknown; isRaw?: (error: unknown) => boolean },
+): Promise<T> {
+  try {
+    client.deadline = deadline;
+    return await unit.work();
+  } catch (error) {
+    // Whatever fails on a lost connection, fails because of that.
+    if (client.lost !== null && !(error instanceof Problem)) throw unavailable(client.lost);
+    // A replica that has taken the primary's place: the next connection may find the new one.
+    if (isReadOnly(error)) client.discard(new Error('the server is read-only'));
+    throw unit.isRaw?.(error) ? error : toApplicationError(error);
+  } finally {
+    client.deadline = Infinity;
+    await unit.release();
+  }
+}
+
 async function rowsOf<T>(
-  runner: QueryRunner,
+  client: PooledClient,
   sql: string,
   parameters: readonly unknown[] = [],
 ): Promise<T[]> {
-  const result = await runner.query(sql, [...parameters], true);
-  return result.records;
+  return (await client.query(sql, [...parameters])).rows;
 }
 
 async function transact<T>(
@@ -176,9 +195,11 @@ async function transact<T>(
     work({
       manager: runner.manager,
       afterCommit: (callback) => void afterCommit.push(callback),
-      query: <R>(sql: string, parameters?: readonly unknown[]) => rowsOf<R>(runner, sql, parameters),
+      query: <R>(sql: string, parameters?: readonly unknown[]) => rowsOf<R>(client, sql, parameters),
     }),
   );
+  // That is how PostgreSQL answers COMMIT when a statement had failed, and `work` has swallowed its error.
+  if (client.lastCommand === 'ROLLBACK') throw new Error('a statement of this transaction had failed');
   for (const callback of afterCommit) callback();
   return result;
 }
@@ -188,8 +209,6 @@ async function committed<T>(runner: QueryRunner, client: PooledClient, work: () 
   try {
     await runner.startTransaction('READ COMMITTED');
     const result = await work();
-    // PostgreSQL answers COMMIT with a silent rollback when a statement had failed and its error was swallowed.
-    if (client.getTransactionStatus() === 'E') throw new Error('a statement of this transaction had failed');
     await runner.commitTransaction();
     return result;
   } catch (error) {

@@ -66,7 +66,7 @@ export async function makeRoom(directory: string, log: Log): Promise<void> {
 function inUse(directory: string, postmaster: number, owner: number | null): StartError {
   const who = owner === null ? 'another program' : `another Latchkey (pid ${owner})`;
   return new StartError(
-    `the embedded database in ${directory} is in use by ${who} (its PostgreSQL has pid ${postmaster}): stop that one, or set DATA_DIR to another directory for this one`,
+    `the embedded database in ${directory} is in use by ${who}, whose PostgreSQL has pid ${postmaster}: stop that one, or set DATA_DIR to another directory for this one`,
   );
 }
 

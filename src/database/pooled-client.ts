@@ -21,6 +21,8 @@ export class StatementTimeout extends Error {
 export class PooledClient extends pg.Client {
   /** When the unit of work that holds this connection has used up its time (`performance.now()`). */
   deadline = Infinity;
+  /** What the server says it did last: `COMMIT`, `ROLLBACK`, `UPDATE`, ... */
+  lastCommand = '';
   /** Why the connection is gone; null while it is not. */
   lost: Error | null = null;
 
@@ -43,11 +45,16 @@ export class PooledClient extends pg.Client {
   }
 
   #limitStatement(answer: unknown): void {
-    if (!isPromise(answer)) return; // callbacks are for the pool's own use, with limits of its own
+    if (!isResult(answer)) return; // callbacks are for the pool's own use, with limits of its own
     const milliseconds = Math.max(0, Math.min(STATEMENT_LIMIT_MS, this.deadline - performance.now()));
     const timer = setTimeout(() => this.discard(new StatementTimeout()), milliseconds);
-    const clear = (): void => clearTimeout(timer);
-    answer.then(clear, clear);
+    answer.then(
+      (result) => {
+        clearTimeout(timer);
+        this.lastCommand = [result].flat().at(-1)?.command ?? ''; // several statements have a list of results
+      },
+      () => clearTimeout(timer),
+    );
   }
 
   #limitGoodbye(): void {
@@ -56,8 +63,8 @@ export class PooledClient extends pg.Client {
   }
 }
 
-function isPromise(value: unknown): value is Promise<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value;
+function isResult(answer: unknown): answer is Promise<pg.QueryResult | pg.QueryResult[]> {
+  return typeof answer === 'object' && answer !== null && 'then' in answer;
 }
 
 /** The same function; `observe` sees what each call returned. (A proxy, because it keeps pg's overloads.) */

@@ -14,7 +14,7 @@ const PAUSE_MS = 500;
 const REMIND_MS = 5_000;
 /** The role, its password or the database is wrong: time cures that only where somebody is still setting the server up. */
 const REFUSALS = new Set(['28000', '28P01', '3D000']);
-const REFUSAL_LIMIT_SECONDS = 5;
+const REFUSAL_LIMIT_MS = 5_000;
 
 /** How long {@link waitForDatabase} waits, and whom it tells. */
 export interface WaitSettings {
@@ -29,21 +29,25 @@ export interface WaitSettings {
  * does not within that time, refuses us for 5 s, or is older than PostgreSQL 14.
  */
 export async function waitForDatabase(url: string, { variable, seconds, log }: WaitSettings): Promise<void> {
-  const start = performance.now();
+  const until = performance.now() + seconds * 1_000;
+  let refusedUntil = Infinity;
   for (let told = -Infinity; ; await delay(PAUSE_MS)) {
     try {
       return checkVersion(await askVersion(url));
     } catch (error) {
       if (error instanceof StartError) throw error;
       const reason = describe(error);
-      const patience = REFUSALS.has(errorCode(error)) ? Math.min(seconds, REFUSAL_LIMIT_SECONDS) : seconds;
-      const left = Math.ceil(patience - (performance.now() - start) / 1_000);
+      const now = performance.now();
+      refusedUntil = REFUSALS.has(errorCode(error))
+        ? Math.min(refusedUntil, now + REFUSAL_LIMIT_MS)
+        : Infinity;
+      const left = Math.ceil((Math.min(until, refusedUntil) - now) / 1_000);
       if (left <= 0 || !(toApplicationError(error) instanceof Problem)) {
         throw new StartError(`the database does not take our connection: ${reason} (see ${variable})`);
       }
-      if (performance.now() - told > REMIND_MS) {
+      if (now - told > REMIND_MS) {
         log(`the database does not take our connection yet: ${reason}; trying for another ${left} s`);
-        told = performance.now();
+        told = now;
       }
     }
   }

@@ -5,6 +5,12 @@ import { ProblemFilter, WWW_AUTHENTICATE } from './problem.filter.js';
 import { validationProblem } from './validation-problem.js';
 
 /**
+ * What ends the process in order, with exit code 0. Not all that Nest would take by default: a handler for SIGSEGV or SIGILL keeps a
+ * process that has crashed spinning instead of dying.
+ */
+const SHUTDOWN_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'];
+
+/**
  * What every application of ours does with requests, tests included: errors become problem documents, parameters with a
  * schema are judged by it, SIGTERM and SIGINT end requests in flight well. Before `app.init()`.
  *
@@ -16,5 +22,6 @@ export function configureHttp(app: NestFastifyApplication, logger: Logger): void
   const challenges = app.get<string>(WWW_AUTHENTICATE, { strict: false });
   app.useGlobalFilters(new ProblemFilter(challenges, logger));
   app.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: validationProblem }));
-  app.enableShutdownHooks();
+  // Nest's default is to send itself the signal again, which the kernel ignores for the first process of a container.
+  app.enableShutdownHooks(SHUTDOWN_SIGNALS, { useProcessExit: true });
 }

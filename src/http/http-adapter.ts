@@ -1,13 +1,12 @@
 import type { IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
-import { FastifyAdapter, RouteConfig } from '@nestjs/platform-fastify';
-import { type FastifyInstance, fastify } from 'fastify';
+import { type FastifyAdapter, RouteConfig } from '@nestjs/platform-fastify';
+import { fastify } from 'fastify';
 import type { AppConfig } from '../config/app-config.js';
-import { answerInProgress } from './answer-in-progress.js';
 import { useBodyParser } from './body-parser.js';
 import { ConnectionErrors } from './connection-errors.js';
 import { createCors } from './cors.js';
 import { type EdgeParts, MAX_BODY, createEdge } from './edge.js';
+import { EdgeAdapter } from './edge-adapter.js';
 import { HTTP_LIMITS, createHttpServer } from './http-server.js';
 import { KnownPaths, ROUTER_OPTIONS } from './known-paths.js';
 import type { Logger } from './logger.js';
@@ -53,7 +52,7 @@ export function createHttpAdapter(config: AppConfig, logger: Logger, limits = HT
   instance.addHook('onRequest', createEdge(parts));
   instance.addHook('onResponse', createRequestLog(logger));
   useBodyParser(instance);
-  return new HttpAdapter(instance, parts, limits.drain);
+  return EdgeAdapter.around(instance, parts, limits.drain);
 }
 
 /** A trusted proxy may name the request, so that its log and ours can be read together. */
@@ -62,47 +61,4 @@ function requestIdBehind(trust: ProxyTrust, raw: IncomingMessage): string {
   const inbound =
     remoteAddress !== undefined && trust(remoteAddress, 0) ? raw.headers['x-request-id'] : undefined;
   return inboundRequestId(inbound) ?? newRequestId();
-}
-
-class HttpAdapter extends FastifyAdapter {
-  private readonly sockets = new Set<Socket>();
-
-  constructor(
-    instance: FastifyInstance,
-    private readonly parts: EdgeParts,
-    private readonly drain: number,
-  ) {
-    super(instance);
-    instance.server.on('connection', (socket: Socket) => {
-      this.sockets.add(socket);
-      socket.once('close', () => this.sockets.delete(socket));
-    });
-  }
-
-  /** Nest's own parsers would take more than ours do; whoever forgets `bodyParser: false` must not get them. */
-  override registerParserMiddleware(): void {
-    return;
-  }
-
-  /** Before Nest's shutdown hooks: from here on no answer keeps its connection. */
-  override beforeClose(): void {
-    this.parts.isClosing = true;
-    for (const socket of this.sockets) {
-      const answer = answerInProgress(socket);
-      if (answer !== null) answer.shouldKeepAlive = false;
-    }
-    super.beforeClose();
-  }
-
-  /** Waits for requests in flight. Browsers open connections in advance and say nothing: those would hold us up for long. */
-  override async close(): Promise<void> {
-    const { server } = this.instance;
-    for (const socket of this.sockets) if (socket.bytesRead === 0) socket.destroy();
-    const deadline = setTimeout(() => server.closeAllConnections(), this.drain);
-    try {
-      await super.close();
-    } finally {
-      clearTimeout(deadline);
-    }
-  }
 }

@@ -10,6 +10,9 @@ const CHATTY = new Set([
   'RoutesResolver',
 ]);
 
+/** The part of Nest that logs why a start has failed, with a stack, before it throws the same: main.ts says it in words. */
+const STARTER = 'ExceptionHandler';
+
 /** Nest's log in ours: pass it as `logger` to `NestFactory.create`, and `new Logger('Name')` of `@nestjs/common` writes here. */
 export class NestLogger implements LoggerService {
   constructor(private readonly logger: Logger) {}
@@ -20,7 +23,7 @@ export class NestLogger implements LoggerService {
   }
 
   error(message: unknown, ...rest: unknown[]): void {
-    this.write('error', message, rest);
+    this.write(rest.at(-1) === STARTER ? 'debug' : 'error', message, rest);
   }
 
   warn(message: unknown, ...rest: unknown[]): void {

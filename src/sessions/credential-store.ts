@@ -71,12 +71,13 @@ export class CredentialStore {
 
   /**
    * Keeps a credential of a live session. One that the session already held of that strategy is replaced: its value is dead
-   * with this statement. @returns null when the session is no longer live: there is nothing to hand out.
+   * with this statement. Waits for whoever is ending or deleting the session at the moment.
+   * @returns null when the session is no longer live: there is nothing to hand out.
    */
   async put({ sessionId, strategy, secretHash, secretId }: NewCredential): Promise<Credential | null> {
     const [row] = await this.database.query<CredentialRow>(
       `INSERT INTO credentials AS c (session_id, strategy, secret_hash, seed, secret_id)
-       SELECT s.id, $2, $3, $4, $5 FROM sessions s WHERE s.id = $1 AND ${SESSION_IS_LIVE}
+       SELECT s.id, $2, $3, $4, $5 FROM sessions s WHERE s.id = $1 AND ${SESSION_IS_LIVE} FOR SHARE
        ON CONFLICT (session_id, strategy) DO UPDATE SET secret_hash = excluded.secret_hash, seed = excluded.seed,
          secret_id = excluded.secret_id, generation = c.generation + 1, counter = 0, issued_at = now(), last_used_at = now(),
          rotated_at = NULL, rotated_ip = NULL, rotated_user_agent = NULL

@@ -50,7 +50,7 @@ describe.each(['session', 'jwt', 'session,jwt'])('AUTH_MODE=%s', (mode) => {
   );
 
   test('IV22 a password of 64 and of 128 characters is taken whole; all but its last character is another one', async () => {
-    for (const password of ['pick me-'.repeat(8), '𝕏y zw'.repeat(32).slice(0, 130)]) {
+    for (const password of ['pick me-'.repeat(8), [...'𝕏y zw'.repeat(26)].slice(0, 128).join('')]) {
       expect([64, 128]).toContain([...password].length);
       const client = app.client();
       expect((await client.signup({ password })).status).toBe(201);
@@ -170,31 +170,42 @@ describe.each(['session', 'jwt', 'session,jwt'])('AUTH_MODE=%s', (mode) => {
     expect((await copy.me()).status).toBe(401);
     if (mode.includes('jwt')) expect((await copy.refresh()).status).toBe(401);
   });
+});
 
-  const fuzzed = [
+/** Bodies of every kind, on every route that reads one, with every strategy there to choke on them. */
+describe(`IV61 ${RUNS} bodies (FUZZ_SEED=${SEED})`, () => {
+  let app: TestApp;
+  beforeAll(async () => {
+    app = await TestApp.start({ mode: 'session,jwt', env: { THROTTLE: 'off', LOG_LEVEL: 'info' } });
+  });
+  afterAll(() => app.close());
+
+  test.each([
     'POST /auth/signup',
     'POST /auth/login',
     'POST /session',
     'PATCH /auth/me',
     'POST /auth/password',
-  ];
-  const alsoJwt = mode.includes('jwt') ? ['POST /auth/refresh'] : [];
-  describe(`IV61 ${RUNS} bodies of every kind (FUZZ_SEED=${SEED})`, () => {
-    test.each([...fuzzed, ...alsoJwt, 'POST /auth/logout'])('%s: no 5xx, nothing hangs', async (route) => {
-      const [method = '', path = ''] = route.split(' ');
-      const client = await signedUp();
-      await fc.assert(
-        fc.asyncProperty(requestBodies(client.email), async ({ raw, type }) => {
-          const start = performance.now();
-          const sender = path === '/auth/logout' ? app.client() : client.copy();
-          const answer = await sender.send(method, path, { raw, headers: { 'content-type': type } });
-          expect(answer.status).toBeLessThan(500);
-          if (answer.status >= 400) ProblemSchema.parse(answer.body);
-          expect(performance.now() - start).toBeLessThan(1_000);
-        }),
-        { seed: SEED, numRuns: RUNS, endOnFailure: true },
-      );
-      expect((await client.me()).status).toBe(200);
+    'POST /auth/refresh',
+    'POST /auth/logout',
+  ])('%s: no 5xx, nothing hangs', async (route) => {
+    const [method = '', path = ''] = route.split(' ');
+    const client = app.client();
+    expect((await client.signup()).status).toBe(201);
+    const property = fc.asyncProperty(requestBodies(client.email), async ({ raw, type }) => {
+      // Slow is what is slow again: this machine may have been busy.
+      for (let attempt = 1; ; attempt++) {
+        const start = performance.now();
+        const sender = path === '/auth/logout' ? app.client() : client.copy();
+        const answer = await sender.send(method, path, { raw, headers: { 'content-type': type } });
+        expect(answer.status).toBeLessThan(500);
+        if (answer.status >= 400) ProblemSchema.parse(answer.body);
+        if (performance.now() - start < 1_000) return;
+        expect(attempt).toBeLessThan(4);
+      }
     });
+    await fc.assert(property, { seed: SEED, numRuns: RUNS, endOnFailure: true });
+    expect((await client.me()).status).toBe(200);
+    expect((await client.get('/health/live')).status).toBe(200);
   });
 });

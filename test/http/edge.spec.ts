@@ -1,4 +1,6 @@
 import { METHODS } from 'node:http';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { fastify } from 'fastify';
 import { HTTP_LIMITS } from '../../src/http/http-server.js';
 import { newRequestId } from '../../src/http/request-id.js';
 import { EVERY_ANSWER, call, expectEveryHeader, expectProblem, post } from './support/expect-problem.js';
@@ -324,6 +326,27 @@ describe('CORS', () => {
 
   it('a preflight for an unknown path is 404', async () => {
     expectProblem(await preflight(APP, '/nope'), 'not_found');
+  });
+});
+
+describe("Nest's adapter", () => {
+  it('adds the hooks that the edge knows of, and no others: after an upgrade, look at what is new', () => {
+    const hooks: unknown[] = [];
+    const instance = fastify();
+    Reflect.set(instance, 'addHook', (name: unknown) => {
+      hooks.push(name);
+      return instance;
+    });
+    new FastifyAdapter(instance);
+    expect(hooks).toEqual([...Array.from({ length: 6 }, () => 'onRequest'), 'onResponse']);
+  });
+
+  it('says so when a feature is turned on that these hooks would be needed for', async () => {
+    const adapter = server.app.getHttpAdapter();
+    expect(() => adapter.enableCors?.({})).toThrow('CORS_ORIGINS');
+    expect(() => adapter.initHttpServer({ forceCloseConnections: true })).toThrow('in flight');
+    expect(() => adapter.initHttpServer({ return503OnClosing: true })).toThrow('Connection: close');
+    expect((await call(`${server.url}/auth/me`)).status).toBe(200);
   });
 });
 

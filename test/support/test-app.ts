@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DynamicModule, Type } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { pino } from 'pino';
 import pg from 'pg';
 import type { StrategyClasses } from '../../src/auth/auth.module.js';
 import { STRATEGIES } from '../../src/auth/strategies/index.js';
@@ -14,6 +13,7 @@ import { loadConfig } from '../../src/config/load-config.js';
 import { createApp } from '../../src/configure-app.js';
 import { Database } from '../../src/database/database.js';
 import { type SecurityEvent, SecurityEvents } from '../../src/events/security-events.js';
+import { createLogger } from '../../src/http/logger.js';
 import { TestClient } from './test-client.js';
 import { type TestDatabase, createTestDatabase } from './test-database.js';
 
@@ -69,13 +69,15 @@ export class TestApp {
         DATA_DIR: directory,
         PORT: '0',
         PUBLIC_ORIGIN: 'http://localhost:3000',
+        LOG_LEVEL: 'debug',
+        LOG_FORMAT: 'json',
         ...env,
       },
       directory,
       strategyNames: Object.keys(strategies),
     });
     const lines: string[] = [];
-    const logger = pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) });
+    const logger = createLogger(config, { write: (line) => void lines.push(line) });
     const app = await createApp(config, { logger, strategies, modules });
     await app.listen(0, '127.0.0.1');
     const { port } = app.getHttpServer().address() as AddressInfo;

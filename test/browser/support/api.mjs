@@ -22,10 +22,9 @@ export class Api {
   constructor(port, environment) {
     this.port = port;
     this.#environment = environment;
-    process.once('exit', () => {
-      this.#child?.kill('SIGKILL');
-      rmSync(this.#directory, { recursive: true, force: true });
-    });
+    // When a run is cut short: the application then ends its PostgreSQL by itself.
+    process.once('exit', () => this.#child?.kill('SIGTERM'));
+    process.once('SIGTERM', () => process.exit(143));
   }
 
   /** Resolves when it answers. */

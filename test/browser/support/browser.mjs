@@ -1,4 +1,5 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -54,6 +55,19 @@ export function story(name, work) {
 async function tooLate() {
   await delay(STORY_LIMIT_MS, undefined, { ref: false });
   throw new Error(`not done within ${STORY_LIMIT_MS / 1000} s`);
+}
+
+/**
+ * A browser profile on disk that blocks third-party cookies, as some browsers do unasked and as users of all of them may choose.
+ * @returns its folder
+ */
+export function makeStrictProfile() {
+  const folder = mkdtempSync(join(tmpdir(), 'lk-profile-'));
+  mkdirSync(join(folder, 'Default'));
+  const BLOCK_THIRD_PARTY = 1;
+  const preferences = { profile: { cookie_controls_mode: BLOCK_THIRD_PARTY } };
+  writeFileSync(join(folder, 'Default', 'Preferences'), JSON.stringify(preferences));
+  return folder;
 }
 
 /** A browser with a profile on disk, which a later one can go on with. Closing its context ends the browser, as a user does. */

@@ -15,7 +15,8 @@ const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; ch
 
 /**
  * The web server of browser apps, for any host: `/page/<client>` is a page that has the client of `clients/<client>.js` as
- * `window.client`, `/page` an empty one, `/<name>.html` the page of that name. All paths also exist below `/app`.
+ * `window.client`, `/page` an empty one, `/<name>.html` the page of that name, `/probe` sets a cookie as a tracker does. All paths
+ * also exist below `/app`.
  * @param {() => string} api The origin of the API, that pages import as `API` of `./api.js`.
  */
 export async function startPages(api) {
@@ -43,6 +44,8 @@ async function serve(request, response, api) {
     answer('.js', await readFile(PACKAGES[name]));
   } else if (path === '/api.js') {
     answer('.js', `export const API = ${JSON.stringify(api)};\n`);
+  } else if (path === '/probe') {
+    answer('.html', '', { 'set-cookie': 'probe=1; SameSite=None; Secure' });
   } else if (/^\/[a-z-]+\.(js|html)$/.test(path)) {
     const text = await readFile(join(CLIENTS, path), 'utf8').catch(() => null);
     if (text === null) response.writeHead(404).end();

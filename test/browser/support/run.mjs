@@ -1,11 +1,14 @@
 import { resolve } from 'node:path';
 import { run } from 'node:test';
 
-/**
+/*
  * Runs test files, each in a process of its own, and prints one line for each test, what went wrong below it, and last of all
  * the line that a script can read.
  */
-const source = run({ files: process.argv.slice(2).map((file) => resolve(file)), concurrency: 2 });
+const files = process.argv.slice(2).map((file) => resolve(file));
+const stop = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort());
+const source = run({ files, concurrency: 2, signal: stop.signal });
 let passed = 0;
 let failed = 0;
 for await (const { type, data } of source) {

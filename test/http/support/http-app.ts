@@ -1,5 +1,6 @@
 import { tmpdir } from 'node:os';
 import {
+  type BeforeApplicationShutdown,
   Body,
   Controller,
   Delete,
@@ -192,9 +193,16 @@ class OtherController {
   }
 }
 
+/** What other parts of an application do at shutdown takes a while. */
+class SlowGoodbye implements BeforeApplicationShutdown {
+  async beforeApplicationShutdown(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
 @Module({
   controllers: [AuthController, SessionController, FaultsController, OtherController],
-  providers: [{ provide: WWW_AUTHENTICATE, useValue: CHALLENGES }],
+  providers: [SlowGoodbye, { provide: WWW_AUTHENTICATE, useValue: CHALLENGES }],
 })
 class HttpTestModule {}
 

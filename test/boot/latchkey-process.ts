@@ -1,0 +1,95 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { eventually } from '../support/processes.js';
+
+const MAIN = join(import.meta.dirname, '..', '..', 'dist', 'src', 'main.js');
+
+/** `getconf CLK_TCK`: 100 on every Linux that Node runs on. */
+const TICKS_PER_SECOND = 100;
+
+type Environment = Readonly<Record<string, string>>;
+
+/** An empty folder to start in, so that no `.env` of a developer counts. */
+export function newFolder(): { readonly path: string; remove(): void } {
+  const path = mkdtempSync(join(tmpdir(), 'lk-boot-'));
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** A port that nobody listened on a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address ? address.port : 0;
+}
+
+/** `node dist/src/main.js`, as an operator would start it: in a folder, with an environment of nothing but what is given. */
+export class LatchkeyProcess {
+  private readonly child: ChildProcess;
+  /** The exit code, or the name of the signal that ended it. */
+  readonly exited: Promise<number | string | null>;
+  private text = '';
+
+  constructor(folder: string, environment: Environment, parameters: readonly string[] = []) {
+    const { PATH = '', HOME = '' } = process.env;
+    this.child = spawn(process.execPath, [MAIN, ...parameters], {
+      cwd: folder,
+      env: { PATH, HOME, ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const stream of [this.child.stdout, this.child.stderr])
+      stream?.on('data', (chunk: Buffer) => (this.text += chunk.toString()));
+    this.exited = new Promise((resolve) =>
+      this.child.once('close', (code, signal) => resolve(code ?? signal)),
+    );
+  }
+
+  /** Seconds of processor time that it has used so far, its PostgreSQL not counted (Linux). */
+  get cpuSeconds(): number {
+    const [, rest = ''] = readFileSync(`/proc/${this.child.pid}/stat`, 'utf8').split(') ');
+    const [user, system] = rest.split(' ').slice(11, 13).map(Number);
+    return ((user ?? 0) + (system ?? 0)) / TICKS_PER_SECOND;
+  }
+
+  /** All that it has printed so far. */
+  get output(): string {
+    return this.text;
+  }
+
+  get lines(): string[] {
+    return this.text.split('\n').filter((line) => line !== '');
+  }
+
+  /** Where the banner says that it is. */
+  get url(): string {
+    return /Latchkey is up {3}(\S+)/.exec(this.text)?.[1] ?? '';
+  }
+
+  /** The lines to paste that the banner shows. */
+  get curlLines(): string[] {
+    return this.lines.slice(this.lines.findIndex((line) => line === '  Try:') + 1).map((line) => line.trim());
+  }
+
+  /** Resolves when the output matches; throws with the output when the process ends before, or takes too long. */
+  async says(pattern: RegExp, milliseconds = 60_000): Promise<void> {
+    const ended = { yet: false };
+    void this.exited.then(() => (ended.yet = true));
+    await eventually(() => pattern.test(this.text) || ended.yet, milliseconds);
+    if (!pattern.test(this.text)) throw new Error(`it ended, having said:\n${this.text}`);
+  }
+
+  /** Ends it, and tells how it ended. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | string | null> {
+    this.child.kill(signal);
+    return this.exited;
+  }
+}
+
+/** The pid of the embedded PostgreSQL in a data directory. */
+export function postgresPid(dataDir: string): number {
+  return Number(readFileSync(join(dataDir, 'postgres', 'postmaster.pid'), 'utf8').split('\n')[0]);
+}
