@@ -37,7 +37,7 @@ RUN if [ "$(dpkg --print-architecture)" = amd64 ]; then \
 RUN node -e "require('argon2').hash('it loads and works').then(() => {})"
 # From here on package.json names only what is inside, so that the bill of materials has exactly that
 # (npm sbom with --omit=dev leaves out what a development package needs too, such as @nestjs/core).
-RUN npm pkg delete devDependencies optionalDependencies overrides allowScripts scripts && \
+RUN npm pkg delete devDependencies optionalDependencies allowScripts scripts && \
     npm sbom --sbom-format cyclonedx > sbom.cdx.json && rm package-lock.json
 COPY LICENSE ./
 COPY --from=build /app/dist ./dist

@@ -110,6 +110,7 @@ describe('the checks themselves', () => {
       'src/auth/x.ts',
       `import { a } from '../users/a.js'; import type { b } from './b.js'; import { type c } from 'c';
        import './d.js'; export { e } from './e.js'; import f, { type g } from 'f';
+       async function later() { await import('./h.js'); }
        // import { no } from './comment.js'
        const text = "import { no } from './string.js'";`,
     );
@@ -120,6 +121,7 @@ describe('the checks themselves', () => {
       'src/auth/d.ts',
       'src/auth/e.ts',
       'f',
+      'src/auth/h.ts',
     ]);
   });
 

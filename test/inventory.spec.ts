@@ -1,12 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ModulesContainer } from '@nestjs/core';
+import { STRATEGIES } from '../src/auth/strategies/index.js';
 import { PROBLEMS } from '../src/http/problem.js';
 import { InvoicesModule } from './examples/invoices.module.js';
+import { OpaqueStrategy } from './examples/opaque.strategy.js';
 import { type OpenApi, operations, parseOpenApi } from './support/openapi-shape.js';
 import { type RegisteredRoute, recordRoutes } from './support/registered-routes.js';
 import { rolesOf } from './support/roles-of.js';
 import { MODES, TestApp } from './support/test-app.js';
-import { TestClient } from './support/test-client.js';
+import { type TestClient } from './support/test-client.js';
 
 /** Everything that answers without a credential, in any mode. Whoever opens a route adds it here, and somebody reviews it. */
 const PUBLIC = [
@@ -112,7 +114,7 @@ describe.each(MODES)('AUTH_MODE=%s', (mode) => {
         expect.arrayContaining([route.method, 'OPTIONS']),
       );
     }
-    expect(queries.count).toBe(0);
+    expect(queries.statements.filter((sql) => /\b(credentials|sessions|users)\b/.test(sql))).toEqual([]);
     queries.stop();
     expect((await user.me()).status).toBe(200);
   });
@@ -135,6 +137,41 @@ describe.each(MODES)('AUTH_MODE=%s', (mode) => {
     }
     expect((await app.client().get('/nowhere')).body.code).toBe('not_found');
     expect((await app.client().send('OPTIONS', '/nowhere')).status).toBe(404);
+  });
+
+  test('refusals come in the order of the contract: each request is wrong in all that follows, too', async () => {
+    const cross = { 'sec-fetch-site': 'cross-site', 'x-csrf-token': undefined };
+    const json = { 'content-type': 'application/json' };
+    const wrongFields = { raw: '{"cents":"x"}', headers: { ...json, ...cross } };
+    const steps: [client: TestClient, method: string, path: string, options: object, status: number][] = [
+      [app.client(), 'PUT', `/${'x'.repeat(3_000)}`, { raw: 'x'.repeat(20_000), headers: cross }, 414],
+      [app.client(), 'PUT', '/nowhere', { raw: 'x'.repeat(20_000), headers: cross }, 404],
+      [app.client(), 'PUT', '/invoices', { raw: 'x'.repeat(20_000), headers: cross }, 405],
+      [app.client(), 'POST', '/invoices', { raw: 'x'.repeat(20_000), headers: cross }, 413],
+      [
+        app.client(),
+        'POST',
+        '/invoices',
+        { raw: '{', headers: { 'content-type': 'text/plain', ...cross } },
+        415,
+      ],
+      [app.client(), 'POST', '/invoices', { raw: '{', headers: { ...json, ...cross } }, 400],
+      [app.client(), 'POST', '/invoices', wrongFields, 401],
+      [user.copy(), 'POST', '/invoices', wrongFields, 403],
+      [user.copy(), 'POST', '/invoices', { body: { cents: 'x' } }, 403],
+    ];
+    const codes: string[] = [];
+    for (const [client, method, path, options, status] of steps) {
+      const answer = await client.send(method, path, options);
+      expect([method, path.slice(0, 20), answer.status]).toEqual([method, path.slice(0, 20), status]);
+      codes.push(answer.body.code);
+    }
+    expect(codes.slice(5)).toEqual([
+      'malformed_body',
+      'credential_missing',
+      mode.startsWith('session') ? 'csrf_failed' : 'forbidden',
+      'forbidden',
+    ]);
   });
 
   test('CS14 GET and HEAD never change anything: the routes that do have neither', async () => {
@@ -206,6 +243,18 @@ describe.each(MODES)('AUTH_MODE=%s', (mode) => {
       );
     }
   });
+});
+
+test('a third strategy is documented like the two: its token, and nothing that only they have', async () => {
+  const strategies = { ...STRATEGIES, opaque: OpaqueStrategy };
+  const app = await TestApp.start({ mode: 'opaque', strategies });
+  const document = parseOpenApi((await app.client().get('/openapi.json')).body);
+  const text = JSON.stringify(document);
+  expect(document.components.securitySchemes).toEqual({ opaque: { type: 'http', scheme: 'bearer' } });
+  expect(text).toContain('"accessToken"');
+  for (const word of ['refreshToken', 'refreshTransport', '/auth/refresh'])
+    expect(text).not.toContain(`"${word}"`);
+  await app.close();
 });
 
 test('DOCS=false: neither the pages nor the document are there (EL08)', async () => {

@@ -74,16 +74,16 @@ export const SignedInOut = z
     csrfToken: z.string().describe('For X-CSRF-Token; whenever a cookie credential is set').optional(),
     accessToken: z
       .string()
-      .meta({ 'x-strategies': ['jwt'] })
+      .meta({ 'x-strategies': ['bearer'] })
       .optional(),
     tokenType: z
       .string()
-      .meta({ 'x-strategies': ['jwt'] })
+      .meta({ 'x-strategies': ['bearer'] })
       .optional(),
     expiresIn: z
       .int()
       .describe('Seconds until the access token expires')
-      .meta({ 'x-strategies': ['jwt'] })
+      .meta({ 'x-strategies': ['bearer'] })
       .optional(),
     refreshToken: z
       .string()

@@ -32,12 +32,12 @@ export const SessionResourceOut = z
     token: z
       .string()
       .describe('With POST: the access token')
-      .meta({ 'x-strategies': ['jwt'] })
+      .meta({ 'x-strategies': ['bearer'] })
       .optional(),
     expiresIn: z
       .int()
       .describe('Seconds until the access token expires')
-      .meta({ 'x-strategies': ['jwt'] })
+      .meta({ 'x-strategies': ['bearer'] })
       .optional(),
   })
   .meta({ id: 'SessionResource' });

@@ -34,7 +34,8 @@ export function openApiDocument(app: NestFastifyApplication, config: AppConfig):
       return { schema: rest, components: $defs };
     },
   });
-  return addProblemSchema(onlyWhatModeHas(document, strategies.names));
+  const kinds = strategies.all.some(({ ambient }) => !ambient) ? ['bearer'] : [];
+  return addProblemSchema(onlyWhatModeHas(document, [...strategies.names, ...kinds]));
 }
 
 /** Serves Swagger UI at `/docs` and the document at `/openapi.json`. Before `app.init()`. */

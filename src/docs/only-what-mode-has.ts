@@ -1,6 +1,9 @@
 import type { OpenAPIObject } from '@nestjs/swagger';
 
-/** The key by which a schema says which strategies it belongs to: `z.string().meta({ 'x-strategies': ['jwt'] })`. */
+/**
+ * The key by which a schema says which strategies it belongs to: `z.string().meta({ 'x-strategies': ['jwt'] })`. `bearer` stands for
+ * every strategy whose credential the client holds itself.
+ */
 const STRATEGIES = 'x-strategies';
 
 /** The document without the fields of strategies that are not enabled, and without the marks themselves. */

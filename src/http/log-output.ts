@@ -3,6 +3,8 @@ import { write, writeSync } from 'node:fs';
 /** Characters of log that wait for a reader at most; what comes on top is dropped, as a service matters more than its log. */
 const MAX_WAITING = 1_048_576;
 const RETRY_MILLISECONDS = 100;
+const EXIT_RETRY_MILLISECONDS = 20;
+const EXIT_ATTEMPTS = 25;
 const STANDARD_OUTPUT = 1;
 
 /**
@@ -40,7 +42,7 @@ export class LogOutput {
 
   private send(chunk: Buffer): void {
     write(this.fd, chunk, 0, chunk.length, null, (error, written) => {
-      if (error?.code === 'EAGAIN') {
+      if (isBusy(error)) {
         this.waiting = chunk.toString() + this.waiting;
         setTimeout(() => this.next(), RETRY_MILLISECONDS).unref();
       } else if (error === null && written < chunk.length) {
@@ -51,14 +53,23 @@ export class LogOutput {
     });
   }
 
+  /** A reader that is slow gets half a second for the rest; the loop has ended, so this waits in place. */
   private flushAtExit(): void {
-    try {
-      let chunk = Buffer.from(this.waiting);
-      while (chunk.length > 0) chunk = chunk.subarray(writeSync(this.fd, chunk));
-    } catch {
-      // Nobody reads: nothing is left to be done with it.
+    let chunk = Buffer.from(this.waiting);
+    for (let attempts = EXIT_ATTEMPTS; attempts > 0 && chunk.length > 0;) {
+      try {
+        chunk = chunk.subarray(writeSync(this.fd, chunk));
+      } catch (error) {
+        if (!isBusy(error)) return;
+        attempts -= 1;
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, EXIT_RETRY_MILLISECONDS);
+      }
     }
   }
+}
+
+function isBusy(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === 'EAGAIN';
 }
 
 /** The standard output as {@link LogOutput}. To be called once. */

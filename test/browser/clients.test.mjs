@@ -95,9 +95,9 @@ for (const [place, options] of Object.entries(PLACES)) {
       const user = someone();
       await must(await stage.openClient(world.app, 'fetch'), 'signUp', user);
       await stage.context.clearCookies();
-      const known = world.server.answered.length;
-      const preflights = () =>
-        world.server.answered
+      const known = (await world.server.answered()).length;
+      const preflights = async () =>
+        (await world.server.answered())
           .slice(known)
           .filter(({ method, path }) => method === 'OPTIONS' && path === '/session');
       const sent = [];
@@ -146,7 +146,7 @@ for (const [place, options] of Object.entries(PLACES)) {
       // As a form, which needs no preflight.
       const post = sent.filter((request) => request.method() === 'POST').at(-1);
       assert.equal(await post.headerValue('content-type'), 'application/x-www-form-urlencoded');
-      assert.deepEqual(preflights(), []);
+      assert.deepEqual(await preflights(), []);
 
       await page.reload();
       await clientOf(page);
@@ -166,7 +166,7 @@ for (const [place, options] of Object.entries(PLACES)) {
         return [Session.current, promise];
       });
       assert.deepEqual(after, [undefined, 'rejected']);
-      assert.equal(preflights().length, 1); // of the DELETE
+      assert.equal((await preflights()).length, 1); // of the DELETE
       for (const request of sent) assert.equal(new URL(request.url()).search, '');
       assert.deepEqual(await stage.context.cookies(), []);
 

@@ -1,6 +1,15 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Logger as Nest } from '@nestjs/common';
@@ -139,11 +148,12 @@ it("Nest's log comes out in ours; its news about modules only at debug", () => {
 });
 
 describe('FT31 a log that nobody reads stops nothing', () => {
-  /** Logs 0.9 MB, then answers pings until it is told to go. */
+  /** Logs 0.9 MB, or as many lines of 300 characters as it is told, then answers pings until it is told to go. */
   const CHATTY = `
     import { openStandardOutput } from './log-output.mjs';
     const output = openStandardOutput();
-    for (let i = 0; i < 3000; i += 1) output.write('a line ' + 'x'.repeat(300) + '\\n');
+    const lines = Number(process.argv[3] ?? 3000);
+    for (let i = 0; i < lines; i += 1) output.write('a line ' + 'x'.repeat(300) + '\\n');
     process.on('message', (message) => {
       output.write('pinged\\n');
       if (process.argv[2] === 'console') console.log('by the console');
@@ -166,8 +176,8 @@ describe('FT31 a log that nobody reads stops nothing', () => {
 
   afterAll(() => rmSync(directory, { recursive: true }));
 
-  function start(stdout: number, option = ''): ChildProcess {
-    return spawn(process.execPath, [join(directory, 'chatty.mjs'), option], {
+  function start(stdout: number, option = '', lines = 3000): ChildProcess {
+    return spawn(process.execPath, [join(directory, 'chatty.mjs'), option, String(lines)], {
       stdio: ['ignore', stdout, 'inherit', 'ipc'],
     });
   }
@@ -178,6 +188,21 @@ describe('FT31 a log that nobody reads stops nothing', () => {
     execFileSync('mkfifo', [path]);
     const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     return { reader, writer: openSync(path, constants.O_WRONLY) };
+  }
+
+  /** What comes until nobody has the pipe open for writing. */
+  async function readAll(reader: number): Promise<string> {
+    const buffer = Buffer.alloc(65_536);
+    let text = '';
+    for (;;) {
+      try {
+        const length = readSync(reader, buffer);
+        if (length === 0) return text;
+        text += buffer.toString('latin1', 0, length);
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    }
   }
 
   async function expectAlive(child: ChildProcess): Promise<void> {
@@ -198,6 +223,25 @@ describe('FT31 a log that nobody reads stops nothing', () => {
     await expectAlive(start(writer));
     closeSync(reader);
     closeSync(writer);
+  });
+
+  it('a reader that comes late gets what has waited, and no more of it waits than a megabyte', async () => {
+    for (const [name, lines, atMost] of [
+      ['late', 3000, 3000],
+      ['too-late', 8000, 4000],
+    ] as const) {
+      const { reader, writer } = stuckPipe(name);
+      const child = start(writer, '', lines);
+      closeSync(writer);
+      await once(child, 'message');
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      const text = readAll(reader);
+      child.send('ping');
+      child.send('go');
+      const whole = (await text).match(/a line x+\n/g) ?? [];
+      expect(whole.length).toBeGreaterThanOrEqual(3000);
+      expect(whole.length).toBeLessThanOrEqual(atMost);
+    }
   });
 
   it('a pipe whose reader is gone', async () => {

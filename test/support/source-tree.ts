@@ -49,7 +49,21 @@ export function parseSource(path: string, text: string): Source {
       imports.push(importOf(path, statement.moduleSpecifier, isTypeOnly(statement)));
     }
   }
+  imports.push(...dynamicImports(path, file));
   return { path, text, lines: text.split('\n').length - 1, imports, hasDefaultExport, hasStarExport };
+}
+
+/** `import('...')` anywhere in the code. */
+function dynamicImports(path: string, node: ts.Node): Import[] {
+  const found: Import[] = [];
+  ts.forEachChild(node, (child) => {
+    if (ts.isCallExpression(child) && child.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      const [specifier] = child.arguments;
+      if (specifier) found.push(importOf(path, specifier, false));
+    }
+    found.push(...dynamicImports(path, child));
+  });
+  return found.filter(({ to }) => to !== '');
 }
 
 function importOf(path: string, specifier: ts.Expression, typeOnly: boolean): Import {

@@ -127,7 +127,9 @@ export class JwtStrategy implements RefreshableStrategy {
 
   /** No script of a page ever holds a refresh token, unless the operator has listed the app's origin as no ordinary page. */
   private bodyAllowed(exchange: HttpExchange): boolean {
-    return !exchange.isBrowser || this.config.jwt.refreshBodyOrigins.includes(exchange.origin ?? '');
+    return (
+      !exchange.isBrowser || this.config.jwt.refreshBodyOrigins.includes(exchange.origin?.toLowerCase() ?? '')
+    );
   }
 
   /** A browser gets the cookie unless it may ask for the other and did; anybody else the body unless it asks for the cookie. */

@@ -16,6 +16,7 @@ export class Api {
   #environment;
   #child;
   #output = '';
+  #marks = 0;
   #sql;
 
   /** @param {number} port Where it listens, on 127.0.0.1. @param {Record<string, string>} environment Its settings. */
@@ -53,13 +54,20 @@ export class Api {
     }
   }
 
-  /** All requests that it has answered, preflights too, which no page can see. */
-  get answered() {
+  /**
+   * All requests that it has answered so far, preflights too, which no page can see.
+   * @returns {Promise<{ method: string, path: string, status: number }[]>}
+   */
+  async answered() {
+    // The log comes through a pipe: it is complete up to here when a request of our own has come through.
+    const path = `/mark-${(this.#marks += 1)}`;
+    await (await fetch(`http://127.0.0.1:${this.port}${path}`)).body?.cancel();
+    while (!this.#output.includes(`"${path}"`)) await delay(5);
     return this.#output
       .split('\n')
       .filter((line) => line.startsWith('{') && line.endsWith('}'))
       .map((line) => JSON.parse(line))
-      .filter(({ msg }) => msg === 'answered');
+      .filter(({ msg, path }) => msg === 'answered' && !path.startsWith('/mark-'));
   }
 
   /** Ends the process, as a deployment does, and starts another one on the same data. */
