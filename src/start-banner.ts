@@ -10,9 +10,9 @@ export function startBanner(config: AppConfig, port: number, location: string): 
   const cookies = primary === 'session';
   const email = `you${Date.now().toString(36)}@example.com`;
   const body = `'{"email":"${email}","password":"correct horse battery staple"}'`;
-  const signUp = `curl -s ${cookies ? '-c /tmp/latchkey.jar ' : ''}-H 'Content-Type: application/json' -d ${body} ${url}/auth/signup`;
+  const signUp = `curl -s ${cookies ? '-c cookies.txt ' : ''}-H 'Content-Type: application/json' -d ${body} ${url}/auth/signup`;
   const tryIt = cookies
-    ? [signUp, `curl -s -b /tmp/latchkey.jar ${url}/auth/me`]
+    ? [signUp, `curl -s -b cookies.txt ${url}/auth/me`]
     : [
         `TOKEN=$(${signUp} | sed 's/.*"accessToken":"\\([^"]*\\)".*/\\1/')`,
         `curl -s -H "Authorization: Bearer $TOKEN" ${url}/auth/me`,

@@ -166,7 +166,7 @@ function isConflict(error: unknown): boolean {
 }
 
 /** Runs strategy code outside of the guard, where nobody else turns its refusals into a 401. */
-export async function rejectionsAsProblems<T>(work: () => Promise<T>): Promise<T> {
+async function rejectionsAsProblems<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

@@ -5,11 +5,11 @@ import { Problem } from '../http/problem.js';
 import { PasswordHasher } from '../passwords/password-hasher.js';
 import { PasswordPolicy } from '../passwords/password-policy.js';
 import type { Authentication } from '../principal/authentication.js';
+import type { SessionId } from '../principal/principal.js';
 import { CredentialStore } from '../sessions/credential-store.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { UsersService } from '../users/users.service.js';
 import { type AuthStrategy, CredentialRejected, isRefreshable } from './auth-strategy.js';
-import { rejectionsAsProblems } from './auth.service.js';
 import type { PasswordIn } from './auth.schemas.js';
 import { EnabledStrategies } from './enabled-strategies.js';
 import type { HttpExchange } from './http-exchange.js';
@@ -31,6 +31,7 @@ export class PasswordChangeService {
   /**
    * @throws Problem `password_incorrect` for a wrong current password, and for one that was changed meanwhile
    * @throws Problem `validation_failed` for a new password that the policy refuses
+   * @throws Problem `credential_invalid`, and nothing has changed, when the session has ended meanwhile
    */
   async change(
     input: PasswordIn,
@@ -52,15 +53,28 @@ export class PasswordChangeService {
       if (!(await this.users.replacePasswordHash(tx, account.id, account.passwordHash, newHash))) {
         throw new Problem('password_incorrect');
       }
+      if (!(await this.sessions.holdLive(session.id, tx))) throw new Problem('credential_invalid');
       await this.sessions.endOthers(account.id, [session.id], 'password_changed', tx);
       // Dead from here on, whether or not the answer with the new ones arrives.
       await this.credentials.withdraw(session.id, replaced.dead, tx);
       await this.events.publish({ type: 'password_changed', userId: account.id, sessionId: session.id }, tx);
     });
-    const record = await this.sessions.findById(session.id);
-    if (record)
-      for (const strategy of replaced.shown)
-        await rejectionsAsProblems(() => strategy.issue(record, exchange));
+    await this.issueAnew(session.id, replaced.shown, exchange);
+  }
+
+  /** A session that has ended since the change needs no cookies, and the change holds all the same. */
+  private async issueAnew(
+    sessionId: SessionId,
+    strategies: readonly AuthStrategy[],
+    exchange: HttpExchange,
+  ): Promise<void> {
+    const record = await this.sessions.findById(sessionId);
+    if (record?.state !== 'live') return;
+    try {
+      for (const strategy of strategies) await strategy.issue(record, exchange);
+    } catch (error) {
+      if (!(error instanceof CredentialRejected)) throw error;
+    }
   }
 
   /**

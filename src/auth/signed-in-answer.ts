@@ -11,6 +11,8 @@ export function signedInAnswer({
   strategy: string;
   body: CredentialBody;
 }) {
-  const { id, createdAt, expiresAt, idleExpiresAt, user } = session;
+  const { id, createdAt, expiresAt, user } = session;
+  // Near its absolute end, activity moves the idle end of the row beyond it.
+  const idleExpiresAt = session.idleExpiresAt < expiresAt ? session.idleExpiresAt : expiresAt;
   return { user, strategy, session: { id, createdAt, expiresAt, idleExpiresAt }, ...body };
 }

@@ -1,13 +1,12 @@
-import type { INestApplicationContext } from '@nestjs/common';
 import type { Command } from 'commander';
-import { KeyRotation } from '../keys/key-rotation.js';
-import { type SigningKeyInfo, SigningKeyStore } from '../keys/signing-key-store.js';
+import type { SigningKeyInfo } from '../keys/signing-key-store.js';
+import type { KeysTools } from './keys-context.js';
 import { table } from './table.js';
 
-type InContext = <T>(work: (context: INestApplicationContext) => Promise<T>) => Promise<T>;
+type WithKeys = <T>(work: (tools: KeysTools) => Promise<T>) => Promise<T>;
 
 /** `keys list` and `keys rotate [--compromised]`. */
-export function addKeysCommands(program: Command, print: (text: string) => void, inContext: InContext): void {
+export function addKeysCommands(program: Command, print: (text: string) => void, withKeys: WithKeys): void {
   const keys = program.command('keys').description('The keys that sign access tokens');
 
   keys
@@ -15,7 +14,7 @@ export function addKeysCommands(program: Command, print: (text: string) => void,
     .description('All signing keys, the newest to sign first')
     .option('--json', 'print JSON')
     .action(async ({ json }: { json?: boolean }) => {
-      const list = await inContext(async (context) => context.get(SigningKeyStore).list());
+      const list = await withKeys(({ store }) => store.list());
       print(json ? JSON.stringify({ keys: list }) : listing(list));
     });
 
@@ -25,11 +24,9 @@ export function addKeysCommands(program: Command, print: (text: string) => void,
     .option('--compromised', 'withdraw all keys at once: every access token dies, sessions go on')
     .option('--json', 'print JSON')
     .action(async ({ compromised, json }: { compromised?: boolean; json?: boolean }) => {
-      const [key] = await inContext(async (context) => {
-        const rotation = context.get(KeyRotation);
+      const [key] = await withKeys(async ({ rotation, store }) => {
         const kid = compromised ? await rotation.replaceCompromised() : await rotation.rotateNow();
-        const list = await context.get(SigningKeyStore).list();
-        return list.filter(({ id }) => id === kid);
+        return (await store.list()).filter(({ id }) => id === kid);
       });
       if (!key) throw new Error('the key that was made is not there');
       print(json ? JSON.stringify({ key }) : report(key, compromised === true));

@@ -1,11 +1,10 @@
 import { Command } from 'commander';
-import { type CommandSurroundings, withContext } from './context.js';
+import type { CommandSurroundings } from './context.js';
 import { addKeysCommands } from './keys-command.js';
-import { KeysCliModule } from './keys-cli.module.js';
 
 /**
  * The command line of operators (contract section 9). A usage error is a CommanderError, printed already; anything else that is
- * thrown means that the command was refused.
+ * thrown means that the command was refused. The application is loaded only by a command that needs it: help is there at once.
  */
 export function createProgram(surroundings: CommandSurroundings): Command {
   const program = new Command('latchkey')
@@ -16,6 +15,9 @@ export function createProgram(surroundings: CommandSurroundings): Command {
     )
     .configureOutput({ writeErr: (text) => surroundings.warn(text.trimEnd()) })
     .exitOverride();
-  addKeysCommands(program, surroundings.print, (work) => withContext(surroundings, KeysCliModule, work));
+  addKeysCommands(program, surroundings.print, async (work) => {
+    const { withKeys } = await import('./keys-context.js');
+    return withKeys(surroundings, work);
+  });
   return program;
 }

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import { AppConfig } from '../config/app-config.js';
-import { Database, type Queryable } from '../database/database.js';
+import { Database, type Queryable, type Transaction } from '../database/database.js';
 import { SecurityEvents } from '../events/security-events.js';
 import { SessionFeed } from '../feed/session-feed.js';
 import type { SessionId, UserId } from '../principal/principal.js';
@@ -130,6 +130,15 @@ export class SessionsService {
        WHERE c.session_id = $2 AND c.strategy = $1`,
       [strategy, sessionId],
     );
+  }
+
+  /** Whether a session is live; it stays so until the transaction ends. Waits for whoever is ending it at the moment. */
+  async holdLive(id: SessionId, tx: Transaction): Promise<boolean> {
+    const rows = await tx.query(
+      `SELECT s.id FROM sessions s WHERE s.id = $1 AND ${SESSION_IS_LIVE} FOR SHARE`,
+      [id],
+    );
+    return rows.length === 1;
   }
 
   /** Ends sessions that are not ended yet and says which. Idempotent. */

@@ -154,7 +154,7 @@ describe('a newcomer, with nothing but a folder', () => {
   const home = newFolder();
   const dataDir = join(home.path, '.latchkey');
   const paste = (lines: readonly string[]): string =>
-    execFileSync('bash', ['-c', lines.join('\n')], { encoding: 'utf8' });
+    execFileSync('bash', ['-c', lines.join('\n')], { cwd: home.path, encoding: 'utf8' });
   const running: LatchkeyProcess[] = [];
   let email = '';
 
@@ -199,7 +199,7 @@ describe('a newcomer, with nothing but a folder', () => {
       `\nwarm start to ready: ${milliseconds} ms, ${latchkey.cpuSeconds} s of processor time\n`,
     );
     expect(latchkey.cpuSeconds).toBeLessThan(START_CPU_SECONDS);
-    const me = paste([`curl -s -b /tmp/latchkey.jar ${latchkey.url}/auth/me`]);
+    const me = paste([`curl -s -b cookies.txt ${latchkey.url}/auth/me`]);
     expect(JSON.parse(me)).toMatchObject({ email });
   });
 
@@ -216,7 +216,7 @@ describe('a newcomer, with nothing but a folder', () => {
     await latchkey.says(/Try:\n.+\n.+\n/);
     expect(latchkey.output).toContain('auth mode      jwt ');
     expect(JSON.parse(paste(latchkey.curlLines))).toMatchObject({ roles: ['user'], name: null });
-    const left = JSON.parse(paste([`curl -s -b /tmp/latchkey.jar ${latchkey.url}/auth/me`]));
+    const left = JSON.parse(paste([`curl -s -b cookies.txt ${latchkey.url}/auth/me`]));
     expect([left.status, left.code]).toEqual([401, 'credential_missing']);
     expect(await latchkey.stop('SIGINT')).toBe(0);
   });

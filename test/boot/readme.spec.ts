@@ -18,7 +18,7 @@ const PASTED = {
 } as const;
 
 /** What they hold when the lines are through. */
-const CREDENTIAL = { session: '-b /tmp/jar', jwt: '-H "Authorization: Bearer $TOKEN"' } as const;
+const CREDENTIAL = { session: '-b cookies.txt', jwt: '-H "Authorization: Bearer $TOKEN"' } as const;
 
 describe('the lines of the README, pasted', () => {
   let database: TestDatabase;
@@ -39,8 +39,7 @@ describe('the lines of the README, pasted', () => {
       const { start, client } = PASTED[mode];
       expect(README).toContain(`\`\`\`sh\n${start}\n\`\`\``);
       const port = await freePort();
-      const here = (line: string): string =>
-        line.replaceAll('localhost:3000', `localhost:${port}`).replaceAll('/tmp/jar', join(folder, 'jar'));
+      const here = (line: string): string => line.replaceAll('localhost:3000', `localhost:${port}`);
       const server = spawn('sh', ['-c', start], {
         cwd: ROOT,
         env: environmentOf({
@@ -60,6 +59,7 @@ describe('the lines of the README, pasted', () => {
         const [signUp, me, logOut] = client.split('\n\n');
         const script = [signUp, 'echo', me, 'echo', state, logOut, state].join('\n');
         const { stdout } = await promisify(execFile)('bash', ['-c', here(script)], {
+          cwd: folder,
           env: environmentOf({}),
         });
         const [answer = '', states] = stdout.split('\n').slice(-2);
@@ -71,8 +71,8 @@ describe('the lines of the README, pasted', () => {
         await ended;
       }
     },
-    120_000,
-  ); // `npm start` builds when the sources have changed
+    120_000, // `npm start` builds when the sources have changed
+  );
 });
 
 const DOCUMENTS = [

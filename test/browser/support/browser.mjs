@@ -58,14 +58,13 @@ async function tooLate() {
 }
 
 /**
- * A browser profile on disk that blocks third-party cookies, as some browsers do unasked and as users of all of them may choose.
- * @returns its folder
+ * The folder of a browser profile that takes or blocks third-party cookies. (The profiles of stories block them, since Chromium
+ * takes those for private windows.)
  */
-export function makeStrictProfile() {
+export function makeProfile({ blocksThirdPartyCookies }) {
   const folder = mkdtempSync(join(tmpdir(), 'lk-profile-'));
   mkdirSync(join(folder, 'Default'));
-  const BLOCK_THIRD_PARTY = 1;
-  const preferences = { profile: { cookie_controls_mode: BLOCK_THIRD_PARTY } };
+  const preferences = { profile: { cookie_controls_mode: blocksThirdPartyCookies ? 1 : 0 } };
   writeFileSync(join(folder, 'Default', 'Preferences'), JSON.stringify(preferences));
   return folder;
 }

@@ -29,6 +29,7 @@ export class World {
    * @param {string} options.app host of the browser app
    * @param {string} options.api host of the API; the same on https: one origin, with the app below `/app`
    * @param {string} [options.mode] AUTH_MODE
+   * @param {string[]} [options.listed] hosts of further browser apps that may call the API
    * @param {Record<string, string>} [options.env] more settings
    */
   static async open(options) {
@@ -42,7 +43,7 @@ export class World {
     }
   }
 
-  async #open({ secure = false, app, api, mode = 'session', env = {} }) {
+  async #open({ secure = false, app, api, mode = 'session', listed = [], env = {} }) {
     const pages = await startPages(() => this.api);
     this.#closers.push(() => close(pages));
     const [apiPort, pagesPort] = [await freePort(), pages.address().port];
@@ -72,7 +73,9 @@ export class World {
     this.server = new Api(apiPort, {
       AUTH_MODE: mode,
       PUBLIC_ORIGIN: this.api,
-      ...(this.app !== this.api && { CORS_ORIGINS: this.app }),
+      ...(this.app !== this.api && {
+        CORS_ORIGINS: [app, ...listed].map((host) => this.origin(host)).join(),
+      }),
       ...(inFront && { TRUST_PROXY: '1' }),
       ...env,
     });

@@ -1,0 +1,138 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { decodeProtectedHeader } from 'jose';
+import { eventually } from '../support/processes.js';
+import { TEST_SECRET, type TestApp } from '../support/test-app.js';
+import type { TestClient } from '../support/test-client.js';
+import { signedIn, startApp } from './support/jwt-app.js';
+
+jest.setTimeout(60_000);
+
+const PROGRAM = join(import.meta.dirname, '../../dist/src/cli.js');
+
+interface Outcome {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+describe('the command line', () => {
+  let app: TestApp;
+  let directory: string;
+  let ann: TestClient;
+  beforeAll(async () => {
+    // `npm test` builds it; so does `npm run build`.
+    expect([PROGRAM, existsSync(PROGRAM)]).toEqual([PROGRAM, true]);
+    app = await startApp({ mode: 'jwt' });
+    ann = await signedIn(app);
+    directory = await mkdtemp(join(tmpdir(), 'lk-cli-'));
+  });
+  afterAll(async () => {
+    await app.close();
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  /** Runs the program beside the application, with its settings. */
+  async function latchkey(parameters: string, env: Record<string, string> = {}): Promise<Outcome> {
+    const child = spawn(process.execPath, [PROGRAM, ...parameters.split(' ').filter(Boolean)], {
+      cwd: directory,
+      env: {
+        PATH: process.env.PATH,
+        NODE_ENV: 'test',
+        AUTH_MODE: 'jwt',
+        APP_SECRET: TEST_SECRET,
+        DATABASE_URL: app.database.url,
+        DATA_DIR: directory,
+        ...env,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let [out, err] = ['', ''];
+    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
+    const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+    return { code, out, err };
+  }
+  const published = async (): Promise<string[]> => {
+    const { body } = await app.client().get('/.well-known/jwks.json');
+    return body.keys.map(({ kid }: { kid: string }) => kid);
+  };
+  const signing = (): string => decodeProtectedHeader(ann.accessToken ?? '').kid ?? '';
+
+  test('keys list: a table, or JSON; without a private key, and without making anything', async () => {
+    const [text, json] = await Promise.all([latchkey('keys list'), latchkey('keys list --json')]);
+    expect([text.code, text.err, json.code, json.err]).toEqual([0, '', 0, '']);
+    const [heading, row, ...rest] = text.out.trimEnd().split('\n');
+    expect(heading).toMatch(/^KEY +ALGORITHM +STATE +SIGNS FROM +RETIRED +WITHDRAWN$/);
+    expect(row).toMatch(new RegExp(`^${signing()}  ES256 +signing +\\d{4}-\\d\\d-\\d\\dT[\\d:.]+Z  - +-$`));
+    expect(rest).toEqual([]);
+    expect(JSON.parse(json.out)).toEqual({
+      keys: [
+        {
+          id: signing(),
+          algorithm: 'ES256',
+          state: 'signing',
+          createdAt: expect.any(String),
+          signsFrom: expect.any(String),
+          retiredAt: null,
+          withdrawnAt: null,
+        },
+      ],
+    });
+    expect(text.out + json.out).not.toMatch(/private|encrypted|"d"/);
+  });
+
+  test('keys rotate: the next key, published by the running service within a second or so; --compromised: the others are gone', async () => {
+    const first = signing();
+    const rotated = await latchkey('keys rotate --json');
+    expect([rotated.code, rotated.err]).toEqual([0, '']);
+    const { key } = JSON.parse(rotated.out);
+    expect(key).toMatchObject({ algorithm: 'ES256', state: 'next' });
+    await eventually(async () => (await published()).includes(key.id));
+    expect(await published()).toEqual([key.id, first]);
+    expect((await ann.me()).status).toBe(200);
+
+    const replaced = await latchkey('keys rotate --compromised');
+    expect([replaced.code, replaced.err]).toEqual([0, '']);
+    const [, kid] = /^Key (\S{16}) signs now\. All others are withdrawn/.exec(replaced.out) ?? [];
+    await eventually(async () => (await ann.me()).status === 401);
+    expect(await published()).toEqual([kid]);
+    expect((await ann.refresh()).status).toBe(200);
+    expect([signing(), (await ann.me()).status]).toEqual([kid, 200]);
+  });
+
+  test('usage: 0 for help, 2 for what it does not understand', async () => {
+    const [help, keysHelp, none, half, unknown, option, extra] = await Promise.all(
+      ['--help', 'keys rotate --help', '', 'keys', 'key list', 'keys list --yaml', 'keys list now'].map(
+        (line) => latchkey(line),
+      ),
+    );
+    expect([help?.code, help?.out]).toEqual([0, expect.stringMatching(/^Usage: latchkey .*keys/s)]);
+    expect([keysHelp?.code, keysHelp?.out]).toEqual([0, expect.stringContaining('--compromised')]);
+    for (const mistake of [none, half, unknown, option, extra]) {
+      expect([mistake?.code, mistake?.out, mistake?.err]).toEqual([2, '', expect.stringMatching(/\S/)]);
+    }
+  });
+
+  test('refused: 1, one line for what is wrong, and no secret in it', async () => {
+    const [settings, gone, unmigrated] = await Promise.all([
+      latchkey('keys list', { AUTH_MODE: 'cookie', APP_SECRET: 'canary' }),
+      latchkey('keys list', { DATABASE_URL: 'postgres://someone:canary@127.0.0.1:1/nothing' }),
+      latchkey('keys rotate', { DATABASE_URL: app.database.url.replace(/\/[^/?]*(\?|$)/, '/template1$1') }),
+    ]);
+    expect(settings).toMatchObject({ code: 1, out: '' });
+    expect(settings.err.trim().split('\n')).toEqual([
+      expect.stringMatching(/^AUTH_MODE: /),
+      expect.stringMatching(/^APP_SECRET: /),
+    ]);
+    expect(gone).toMatchObject({ code: 1, out: '' });
+    expect(gone.err).toMatch(/DATABASE_URL/);
+    expect(unmigrated).toMatchObject({ code: 1, out: '' });
+    expect(unmigrated.err).toContain('migration:run');
+    for (const { err } of [settings, gone, unmigrated]) expect(err).not.toMatch(/canary|\n +at /);
+  });
+});
