@@ -111,7 +111,7 @@ const wrongTokens = (app: TestApp, session: MintedSession, others: MintedSession
 /** Where a request with a live cookie credential is judged, and what it answers when it passes. */
 interface Target {
   readonly app: TestApp;
-  send(headers: WireHeaders): ReturnType<typeof wire>;
+  readonly send: (headers: WireHeaders) => ReturnType<typeof wire>;
   readonly passed: number;
 }
 

@@ -288,6 +288,19 @@ describe.each(MODES)('AUTH_MODE=%s', (mode) => {
     });
   });
 
+  if (mode.includes('jwt')) {
+    test('a refresh shortly before the absolute end does not promise more than that', async () => {
+      const session = await mintSession(app);
+      const { refreshToken } = await mintTokens(app, session.id);
+      await app.rows(`UPDATE sessions SET expires_at = now() + interval '5 minutes' WHERE id = $1`, [
+        session.id,
+      ]);
+      const { status, body } = await wire(app.url, 'POST', '/auth/refresh', { body: { refreshToken } });
+      expect([status, body.session.idleExpiresAt]).toEqual([200, body.session.expiresAt]);
+      expect(body.expiresIn).toBeLessThanOrEqual(300);
+    });
+  }
+
   test('SF12 what is in the tables is no credential: no hash, no id, no seed of it works, and no value is in it', async () => {
     const client = await signedIn(app);
     await signedIn(app, {}, { origin: ORIGIN });

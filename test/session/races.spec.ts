@@ -335,6 +335,9 @@ describe.each([
       const answer = await slow;
       expect([200, 204, 401]).toContain(answer.status);
       await isDead(one.headers, other);
+      // A change of the password holds altogether or not at all.
+      const changed = path === '/auth/password' && answer.status === 204;
+      expect((await login(node, user, changed ? NEXT_PASSWORD : PASSWORD)).status).toBe(200);
       if (answer.setCookies.length > 0) await isDead(credentialOf(answer), other);
       const [row] = await node.rows<{ ended_reason: string }>(
         'SELECT ended_reason FROM sessions WHERE id = $1',
