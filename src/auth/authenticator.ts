@@ -111,22 +111,31 @@ export class Authenticator {
   }
 
   /**
-   * For refresh: whether a refresh credential came, and, when the browser sent it unasked, for which live session, so that CSRF
-   * can be judged before anything is spent. One that came in the body is judged by spending it.
+   * For refresh: whether a refresh credential came, and which live sessions the browser sent a credential of unasked, so that CSRF
+   * can be judged before anything is spent. A refresh token that came in the body is judged by spending it.
    */
   async authenticateRefresh(exchange: HttpExchange): Promise<Authentication | undefined> {
-    for (const strategy of this.strategies.refreshable) {
-      const shown = strategy.refreshCredentialIn(exchange);
-      if (!shown) continue;
-      if (!shown.ambient) return undefined;
-      return this.conclude([
-        { strategy, session: await strategy.authenticateRefresh(exchange), ambient: true },
-      ]);
+    const strategy = this.strategies.refreshable.find((candidate) => candidate.refreshCredentialIn(exchange));
+    if (!strategy) {
+      throw new CredentialRejected(
+        'credential_missing',
+        'Send the refresh token: { "refreshToken": "..." } or its cookie.',
+      );
     }
-    throw new CredentialRejected(
-      'credential_missing',
-      'Send the refresh token: { "refreshToken": "..." } or its cookie.',
-    );
+    const proofs: Proof[] = [];
+    if (strategy.refreshCredentialIn(exchange)?.ambient) {
+      proofs.push({ strategy, session: await strategy.authenticateRefresh(exchange), ambient: true });
+    }
+    for (const other of this.strategies.all) {
+      if (!other.ambient || other.credentialIn(exchange) === null) continue;
+      try {
+        proofs.push({ strategy: other, session: await other.authenticate(exchange), ambient: true });
+      } catch (error) {
+        // A dead cookie beside a refresh token is no obstacle, and needs no protection.
+        if (!(error instanceof CredentialRejected)) throw error;
+      }
+    }
+    return proofs.length > 0 ? this.conclude(proofs) : undefined;
   }
 
   /** The live session of a strategy's credential: remembered, or asked for and then remembered. */

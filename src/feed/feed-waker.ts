@@ -14,6 +14,7 @@ export class FeedWaker {
   private client: PooledClient | undefined;
   private retry: NodeJS.Timeout | undefined;
   private ringing: NodeJS.Timeout | undefined;
+  private notified: Promise<void> = Promise.resolve();
   private stopped = false;
 
   constructor(
@@ -30,7 +31,8 @@ export class FeedWaker {
   ring(): void {
     this.ringing ??= setTimeout(() => {
       this.ringing = undefined;
-      this.client?.query(`NOTIFY ${CHANNEL}`).catch(() => undefined);
+      // One after the other: pg queues statements of one connection only until its next major version.
+      this.notified = this.notified.then(() => this.notify());
     }, RING_MILLISECONDS);
   }
 
@@ -40,7 +42,16 @@ export class FeedWaker {
     clearTimeout(this.ringing);
     const { client } = this;
     this.client = undefined;
+    await this.notified;
     await client?.end();
+  }
+
+  private async notify(): Promise<void> {
+    try {
+      await this.client?.query(`NOTIFY ${CHANNEL}`);
+    } catch {
+      // They read by themselves within 250 ms.
+    }
   }
 
   private async listen(): Promise<void> {

@@ -510,3 +510,28 @@ describe.each([
     expect(answer.status).toBe(200);
   });
 });
+
+describe('refresh beside a live session cookie', () => {
+  let app: TestApp;
+  beforeAll(async () => {
+    app = await TestApp.start({ mode: 'session,jwt' });
+  });
+  afterAll(() => app.close());
+
+  test('a token in the body does not switch CSRF off: a foreign origin is 403, and nothing is spent', async () => {
+    const cookieClient = app.client();
+    await cookieClient.signup();
+    const tokenClient = cookieClient.sibling();
+    const { refreshToken } = (await tokenClient.login({ strategy: 'jwt' })).body;
+    const refresh = (headers: Record<string, string>) =>
+      fetch(`${app.url}/auth/refresh`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: JSON.stringify({ refreshToken }),
+      });
+    const { cookie = '' } = cookieClient.credentials;
+    expect((await refresh({ cookie, origin: 'https://evil.example' })).status).toBe(403);
+    expect((await refresh({ cookie, origin: 'http://localhost:3000' })).status).toBe(200);
+    expect((await refresh({})).status).toBe(200);
+  });
+});

@@ -22,6 +22,7 @@ for await (const { type, data } of source) {
   else failed += 1;
   console.log(`${ok ? 'ok    ' : 'FAILED'} ${data.name} (${Math.round(milliseconds)} ms)`);
   if (error) console.log(error.cause?.stack ?? error.stack ?? error.message);
+  if (error?.exitCode) console.log(`exit code ${error.exitCode}, signal ${error.signal}`);
 }
 console.log(`${passed} passed, ${failed} failed`);
 // A run without tests proves nothing.
