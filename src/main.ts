@@ -3,6 +3,7 @@ import { STRATEGIES } from './auth/strategies/index.js';
 import { ConfigError, loadConfig } from './config/load-config.js';
 import { Database } from './database/database.js';
 import { StartError } from './database/start-error.js';
+import { LOGGER, type Logger } from './http/logger.js';
 import { startBanner } from './start-banner.js';
 
 const HELP = `Latchkey, the sign-in API.
@@ -34,7 +35,12 @@ async function main(): Promise<void> {
   }
   const address = app.getHttpServer().address();
   const port = typeof address === 'object' && address ? address.port : config.server.port;
-  if (!config.isProduction) console.log(startBanner(config, port, app.get(Database).location));
+  const { location } = app.get(Database);
+  if (config.isProduction) {
+    app.get<Logger>(LOGGER).info({ port, mode: config.auth.mode, database: location }, 'listening');
+  } else {
+    console.log(startBanner(config, port, location));
+  }
 }
 
 /** What to tell the operator: a line for each thing that is wrong, and a stack only for what nobody foresaw. */

@@ -54,7 +54,7 @@ export class SessionPruner implements OnModuleInit, OnApplicationShutdown {
       rows = await this.deleteBatch();
       total += rows;
       if (rows > 0) {
-        this.logger.info({ deleted: total }, 'pruning old sessions');
+        this.logger.info({ deleted: total }, 'pruned old sessions');
         await sleep(PAUSE_MILLISECONDS);
       }
     }
