@@ -264,3 +264,19 @@ test('DOCS=false: neither the pages nor the document are there (EL08)', async ()
   }
   await app.close();
 });
+
+test('OpenAPI says which bodies may be left out, and which may be a form', async () => {
+  const app = await TestApp.start({ mode: 'session,jwt' });
+  const { paths } = (await app.client().get('/openapi.json')).body;
+  for (const path of ['/auth/logout', '/auth/refresh']) {
+    expect(paths[path].post.requestBody.required).toBe(false);
+  }
+  for (const [path, types] of [
+    ['/auth/login', ['application/json']],
+    ['/session', ['application/json', 'application/x-www-form-urlencoded']],
+  ] as const) {
+    expect(Object.keys(paths[path].post.requestBody.content)).toEqual(types);
+    expect(paths[path].post.requestBody.required).toBe(true);
+  }
+  await app.close();
+});

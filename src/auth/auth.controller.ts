@@ -1,5 +1,5 @@
 import { Body, Controller, Get, HttpCode, Post } from '@nestjs/common';
-import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiBody, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { AppConfig } from '../config/app-config.js';
 import { Answers } from '../http/answers.js';
 import { PasswordPolicy } from '../passwords/password-policy.js';
@@ -47,6 +47,7 @@ export class AuthController {
   @Post('logout')
   @HttpCode(204)
   @AcceptsAnyCredential()
+  @ApiBody({ required: false })
   @ApiOperation({ summary: 'End this session everywhere, with any live credential of it' })
   @Answers({ 204: null })
   async logOut(

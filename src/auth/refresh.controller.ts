@@ -1,5 +1,5 @@
 import { Body, Controller, HttpCode, Post } from '@nestjs/common';
-import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiBody, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Answers } from '../http/answers.js';
 import { AuthService } from './auth.service.js';
 import { RefreshIn, SignedInOut } from './auth.schemas.js';
@@ -17,6 +17,7 @@ export class RefreshController {
   @Post('refresh')
   @HttpCode(200)
   @AcceptsRefreshCredential()
+  @ApiBody({ required: false })
   @ApiOperation({ summary: 'A new access token for the same session, and the refresh token to go on with' })
   @Answers({ 200: SignedInOut })
   async refresh(@Body({ schema: RefreshIn }) _body: unknown, @Exchange() exchange: HttpExchange) {

@@ -1,5 +1,5 @@
 import { Body, Controller, Delete, Get, HttpCode, Post } from '@nestjs/common';
-import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiConsumes, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Answers } from '../http/answers.js';
 import { AcceptsForm } from '../http/http-adapter.js';
 import type { Authentication, SessionView, UserView } from '../principal/authentication.js';
@@ -27,6 +27,7 @@ export class SessionResourceController {
   @HttpCode(200)
   @SignsIn()
   @AcceptsForm()
+  @ApiConsumes('application/json', 'application/x-www-form-urlencoded')
   @ApiOperation({ summary: 'Sign in; takes a form too' })
   @Answers({ 200: SessionResourceOut })
   async create(@Body({ schema: SessionLoginIn }) body: SessionLoginIn, @Exchange() exchange: HttpExchange) {
