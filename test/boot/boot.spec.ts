@@ -206,7 +206,7 @@ describe('a newcomer, with nothing but a folder', () => {
   test('FT32 a second process on the same folder is refused; the first one goes on', async () => {
     const second = start();
     expect(await second.exited).toBe(1);
-    expect(second.lines.at(-1)).toMatch(/is in use by another Latchkey, pid \d+ .*DATA_DIR/);
+    expect(second.lines.at(-1)).toMatch(/is in use by another Latchkey \(pid \d+\).* DATA_DIR /);
     expect((await fetch(`${running[1]?.url}/health/ready`)).status).toBe(200);
     expect(await running[1]?.stop()).toBe(0);
   });
