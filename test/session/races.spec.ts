@@ -17,7 +17,7 @@ import { type WireAnswer, wire } from './support/wire.js';
 
 const ORIGIN = 'http://localhost:3000';
 /** Rounds of the logout race. The other races run a fiftieth of them in session mode, and a fourth of that in the others. */
-const ROUNDS = Number(process.env.LATCHKEY_ROUNDS ?? 2_000);
+const ROUNDS = Number(process.env.LATCHKEY_ROUNDS ?? 10_000);
 const NEXT_PASSWORD = 'another unlikely phrase 2';
 
 /** Lets other work of this process go first, a few turns or none: answers overtake each other then, as on a network. */
