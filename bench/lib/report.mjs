@@ -1,0 +1,67 @@
+import { CONTENDERS } from '../contenders/index.mjs';
+import { restTables } from './report-rest.mjs';
+import { loginTable, meTable, stormTable } from './report-tables.mjs';
+import { TARGETS } from './targets.mjs';
+import { table } from './table.mjs';
+
+/** The results as Markdown. Everything in it was measured in the one run. */
+export function report(run) {
+  const { surroundings, profile, results, failures, repeated, minutes } = run;
+  return [
+    '# Results of the benchmark',
+    `${surroundings.date}, ${profile.quick ? 'quick run, only good for a look' : 'full run'}, ${minutes.toFixed(1)} minutes. Made by \`npm run bench\`; do not edit.`,
+    failures.length > 0 && list('**Not complete:**', failures),
+    repeated.length > 0 && list('Failed once and was measured a second time:', repeated),
+    '## What was promised',
+    targetTable(results),
+    'Ratios are medians of the ratios of each round. Where modes are listed, the worst one counts.',
+    ...meTable(results, CONTENDERS),
+    ...loginTable(results, CONTENDERS),
+    ...stormTable(results, CONTENDERS, profile),
+    ...restTables(results, CONTENDERS, profile),
+    ...conditions(surroundings, profile),
+  ]
+    .filter(Boolean)
+    .join('\n\n')
+    .concat('\n');
+}
+
+function targetTable(results) {
+  const rows = TARGETS.map(({ name, must, aim, meets, sign, unit, got }) => {
+    const found = got(results);
+    const limits = [`${sign} ${unit(must)}`, `${sign} ${unit(aim)}`].map((text) =>
+      text.replace('<= within', 'within'),
+    );
+    if (!found) return [name, ...limits, 'not measured', ''];
+    const verdict = meets(found.value, aim) ? 'aim' : meets(found.value, must) ? 'must' : '**missed**';
+    return [name, ...limits, found.text, verdict];
+  });
+  return table(['', 'must', 'aim', 'got', 'reached'], rows);
+}
+
+function list(title, problems) {
+  return [title, '', ...problems.map(({ step, problem }) => `- ${step}: ${problem.split('\n', 1)[0]}`)].join(
+    '\n',
+  );
+}
+
+function conditions({ machine, busy, node, database, cores, latchkey, contenders }, profile) {
+  const named = (versions) =>
+    Object.entries(versions)
+      .map(([name, version]) => `${name} ${version}`)
+      .join(', ');
+  return [
+    '## Conditions',
+    [
+      `- Machine: ${machine}; ${cores}. Load average before the run: ${busy.toFixed(2)}. Node ${node}.`,
+      `- Database: ${database}. Reached by ${/BENCH_DATABASE_URL/.test(database) ? 'its URL' : 'a Unix socket'}; pools of 10, everybody's default.`,
+      `- Latchkey with ${named(latchkey)}; NODE_ENV=production, all guards, LOG_LEVEL=info as JSON to a file.`,
+      `- Contenders with ${named(contenders)}.`,
+      `- Rounds: ${profile.rounds}, in turn (A B C, A B C), each contender in a new process; ${profile.warm} s to warm up, ${profile.seconds} s measured, ${profile.connections} connections, one request at a time on each.`,
+      `- Load: a client of our own (\`bench/lib/http-connection.mjs\`). Where the server's core was less than 90 % busy, marked *, the limit was the load, the database or something else on the machine, and the server could do more than is shown.`,
+      `- Server CPU is user and system time of the process by /proc. The database's is not in it.`,
+      `- better-auth: rate limits off, since all load comes from one address; cookie cache of a day, so that what was made before the run holds.`,
+      `- Passwords: argon2id of the same build and cost in Latchkey and both Nest contenders; better-auth has its own scrypt.`,
+    ].join('\n'),
+  ];
+}

@@ -1,0 +1,83 @@
+import { setInterval, clearInterval } from 'node:timers';
+import { setTimeout as delay } from 'node:timers/promises';
+import { residentMebibytes } from '../lib/proc.mjs';
+
+const SAMPLE_MILLISECONDS = 50;
+/** Those of a quick run. */
+const SOME = ['nest-express-session', 'latchkey-session'];
+
+/**
+ * GET /me at a steady rate, calm and beside `stormLogins` parallel logins, in turn: latencies and memory. For Latchkey also with as
+ * many GET /me as it can answer.
+ */
+export function steps(bench, results) {
+  const { stormRounds, stormSeconds, warm, quick } = bench.profile;
+  return bench
+    .having(({ login, id }) => login && (!quick || bench.contenders.length < 6 || SOME.includes(id)))
+    .map((contender) => {
+      const kinds = contender.group === 'latchkey' ? 2 : 1;
+      return {
+        label: `GET /me beside a storm of logins: ${contender.label}`,
+        contender,
+        seconds: 4 + warm + kinds * stormRounds * 2 * stormSeconds,
+        run: async () => {
+          const result = await bench.withServer(contender, {}, (server) => weather(bench, contender, server));
+          results[contender.id] = result;
+          const { calm, storm } = result.steady;
+          return `p99 ${calm.at(-1).latency.p99.toFixed(2)} ms, in the storm ${storm.at(-1).latency.p99.toFixed(2)} ms`;
+        },
+      };
+    });
+}
+
+async function weather(bench, contender, server) {
+  const { stormRounds, stormSeconds, stormRate, stormLogins, warm, connections } = bench.profile;
+  const { files } = bench.data.get(contender.family);
+  const me = { file: bench.meFile(contender), first: contender.one };
+  const logins = {
+    file: files.login,
+    connections: stormLogins,
+    expect: contender.loginStatus,
+    seconds: stormSeconds,
+  };
+  const kinds = { steady: { ...me, connections, rate: stormRate } };
+  if (contender.group === 'latchkey') kinds.saturated = { ...me, connections };
+  await delay(2000);
+  const memory = { idle: residentMebibytes(server.pid) };
+  const result = { memory };
+  for (const [kind, spec] of Object.entries(kinds)) {
+    const runs = (result[kind] = { calm: [], storm: [], logins: [] });
+    await bench.measure(server, { ...spec, seconds: warm });
+    for (let round = 0; round < stormRounds; round++) {
+      runs.calm.push(await bench.measure(server, { ...spec, seconds: stormSeconds }));
+      memory.before ??= residentMebibytes(server.pid);
+      const { peak, outcome } = await watchingMemory(server.pid, () =>
+        Promise.all([
+          bench.measure(server, { ...spec, seconds: stormSeconds }),
+          bench.load.run({ port: server.port, ...logins }),
+        ]),
+      );
+      if (kind === 'steady') memory.peak = Math.max(memory.peak ?? 0, peak);
+      const [storm, login] = outcome;
+      runs.storm.push(storm);
+      runs.logins.push(login);
+    }
+  }
+  return result;
+}
+
+/** The highest resident memory of a process while `work` is done, in MiB. */
+async function watchingMemory(pid, work) {
+  let peak = 0;
+  const look = () => {
+    peak = Math.max(peak, residentMebibytes(pid) ?? 0);
+  };
+  const timer = setInterval(look, SAMPLE_MILLISECONDS);
+  try {
+    const outcome = await work();
+    look();
+    return { peak, outcome };
+  } finally {
+    clearInterval(timer);
+  }
+}
