@@ -20,10 +20,6 @@ async function problemOf(promise: Promise<unknown>): Promise<string> {
   return reason instanceof Problem ? reason.code : String(reason);
 }
 
-function median(numbers: readonly number[]): number {
-  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
-}
-
 const CHEAP = { type: argon2id, memoryCost: 64, timeCost: 2, parallelism: 1 } as const;
 const TAG = 'A'.repeat(43);
 const SALT = 'c'.repeat(22);
@@ -125,7 +121,7 @@ describe('PasswordHasher', () => {
       ['malformed', 'x', 'a wrong passphrase'],
       ['unfit', stored, 'a wrong\0passphrase'],
     ];
-    // Taken in turn, so that a busy machine slows all of them alike.
+    // Taken in turn, and the fastest of each counts: a busy machine can only add to a time.
     for (let round = 0; round < 21; round += 1) {
       for (const [name, hash, password] of cases) {
         const start = performance.now();
@@ -133,9 +129,9 @@ describe('PasswordHasher', () => {
         times[name]?.push(performance.now() - start);
       }
     }
-    const wrong = median(times['wrong'] ?? []);
+    const wrong = Math.min(...(times['wrong'] ?? []));
     for (const name of ['unknown', 'malformed', 'unfit']) {
-      const ratio = median(times[name] ?? []) / wrong;
+      const ratio = Math.min(...(times[name] ?? [])) / wrong;
       expect(ratio).toBeGreaterThan(0.7);
       expect(ratio).toBeLessThan(1.4);
     }
@@ -168,23 +164,29 @@ describe('PasswordHasher', () => {
 
   it('BR16 of 300 at once serves what fits and refuses the rest at once', async () => {
     const small = hasher(2, 8);
-    const start = performance.now();
-    const refused: number[] = [];
+    const settled: ('served' | 'refused')[] = [];
     const answers = await Promise.all(
       Array.from({ length: 300 }, (_, index) =>
-        small.verify(index % 2 === 0 ? stored : null, right).catch((error: unknown) => {
-          refused.push(performance.now() - start);
-          if (!(error instanceof Problem)) throw error;
-          expect(error.retryAfterSeconds).toBeGreaterThanOrEqual(1);
-          expect(error.retryAfterSeconds).toBeLessThanOrEqual(3);
-          return error.code;
-        }),
+        small.verify(index % 2 === 0 ? stored : null, right).then(
+          (matches) => {
+            settled.push('served');
+            return matches;
+          },
+          (error: unknown) => {
+            settled.push('refused');
+            if (!(error instanceof Problem)) throw error;
+            expect(error.retryAfterSeconds).toBeGreaterThanOrEqual(1);
+            expect(error.retryAfterSeconds).toBeLessThanOrEqual(3);
+            return error.code;
+          },
+        ),
       ),
     );
     const served = small.concurrency + 8;
     expect(answers.filter((answer) => answer === 'overloaded')).toHaveLength(300 - served);
     expect(answers.slice(0, served)).toEqual(Array.from({ length: served }, (_, index) => index % 2 === 0));
-    expect(Math.max(...refused)).toBeLessThan(200);
+    // At once: every refusal is there before the first hash is done.
+    expect(settled.indexOf('served')).toBe(300 - served);
     expect([small.running, small.waiting]).toEqual([0, 0]);
     expect(await small.verify(stored, right)).toBe(true);
   });
