@@ -255,9 +255,14 @@ describe('canonicalEmail', () => {
   ])('answers within 50 ms for 16 KB of %s', (_name, piece) => {
     const long = piece.repeat(16_384 / piece.length);
     for (const input of [long, `a@${long}.co`, `${long}@b.co`, `a@${long.slice(0, 1000)}.co`]) {
-      const start = performance.now();
-      canonicalEmail(input);
-      expect(performance.now() - start).toBeLessThan(50);
+      const times: number[] = [];
+      for (let round = 0; round < 5; round++) {
+        const start = performance.now();
+        canonicalEmail(input);
+        times.push(performance.now() - start);
+      }
+      // The fastest counts: a busy machine can only add to a time.
+      expect(Math.min(...times)).toBeLessThan(50);
     }
   });
 });

@@ -192,9 +192,14 @@ describe('PasswordPolicy', () => {
       '\u{1f600}'.repeat(128),
     ];
     await commonPasswords();
-    const start = performance.now();
-    for (const password of awkward) await policy().problems(password, user);
-    expect(performance.now() - start).toBeLessThan(50);
+    const times: number[] = [];
+    for (let round = 0; round < 5; round++) {
+      const start = performance.now();
+      for (const password of awkward) await policy().problems(password, user);
+      times.push(performance.now() - start);
+    }
+    // The fastest counts: a busy machine can only add to a time.
+    expect(Math.min(...times)).toBeLessThan(50);
   });
 });
 
