@@ -22,7 +22,7 @@ export function requestBytes({ method = 'GET', path, headers = {}, body }, port)
 
 /**
  * One keep-alive connection with one request at a time. It reads as much of an answer as a client must (status, length, end), so
- * that the load takes less of its core than the server of its own. autocannon took 1.3 to 1.8 times as much for each request, which
+ * that the load takes less of its core than the server of its own. autocannon took 1.3 to 2.5 times as much for each request, which
  * would have made it the limit of the fastest, and keeps latencies in whole milliseconds.
  */
 export class HttpConnection {

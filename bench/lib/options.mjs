@@ -4,7 +4,9 @@ import { parseArgs } from 'node:util';
 const PROFILES = {
   full: {
     rounds: 3,
-    warm: 2,
+    warm: 1,
+    warmMost: 8,
+    tries: 3,
     seconds: 4,
     connections: 32,
     credentials: 10_000,
@@ -28,6 +30,8 @@ const PROFILES = {
   quick: {
     rounds: 1,
     warm: 0.5,
+    warmMost: 3,
+    tries: 1,
     seconds: 1,
     connections: 32,
     credentials: 1000,

@@ -1,6 +1,7 @@
 import { CONTENDERS } from '../contenders/index.mjs';
 import { restTables } from './report-rest.mjs';
 import { loginTable, meTable, stormTable } from './report-tables.mjs';
+import { median } from './statistics.mjs';
 import { TARGETS } from './targets.mjs';
 import { table } from './table.mjs';
 
@@ -19,7 +20,7 @@ export function report(run) {
     ...loginTable(results, CONTENDERS),
     ...stormTable(results, CONTENDERS, profile),
     ...restTables(results, CONTENDERS, profile),
-    ...conditions(surroundings, profile),
+    ...conditions(surroundings, profile, results.me),
   ]
     .filter(Boolean)
     .join('\n\n')
@@ -45,7 +46,7 @@ function list(title, problems) {
   );
 }
 
-function conditions({ machine, busy, node, database, cores, latchkey, contenders }, profile) {
+function conditions({ machine, before, node, database, cores, latchkey, contenders }, profile, me) {
   const named = (versions) =>
     Object.entries(versions)
       .map(([name, version]) => `${name} ${version}`)
@@ -53,15 +54,27 @@ function conditions({ machine, busy, node, database, cores, latchkey, contenders
   return [
     '## Conditions',
     [
-      `- Machine: ${machine}; ${cores}. Load average before the run: ${busy.toFixed(2)}. Node ${node}.`,
+      `- Machine: ${machine}; ${cores}. Busy with other work before the run: ${share(before.worked)}. Node ${node}.`,
+      stolenLine(me),
       `- Database: ${database}. Reached by ${/BENCH_DATABASE_URL/.test(database) ? 'its URL' : 'a Unix socket'}; pools of 10, everybody's default.`,
       `- Latchkey with ${named(latchkey)}; NODE_ENV=production, all guards, LOG_LEVEL=info as JSON to a file.`,
       `- Contenders with ${named(contenders)}.`,
-      `- Rounds: ${profile.rounds}, in turn (A B C, A B C), each contender in a new process; ${profile.warm} s to warm up, ${profile.seconds} s measured, ${profile.connections} connections, one request at a time on each.`,
+      `- Rounds: ${profile.rounds}, in turn (A B C, A B C), each contender in a new process; warmed up until it gets no faster (${profile.warmMost} s at the most), then ${profile.seconds} s measured, ${profile.connections} connections, one request at a time on each.`,
       `- Load: a client of our own (\`bench/lib/http-connection.mjs\`). Where the server's core was less than 90 % busy, marked *, the limit was the load, the database or something else on the machine, and the server could do more than is shown.`,
       `- Server CPU is user and system time of the process by /proc. The database's is not in it.`,
       `- better-auth: rate limits off, since all load comes from one address; cookie cache of a day, so that what was made before the run holds.`,
       `- Passwords: argon2id of the same build and cost in Latchkey and both Nest contenders; better-auth has its own scrypt.`,
-    ].join('\n'),
+    ]
+      .filter(Boolean)
+      .join('\n'),
   ];
+}
+
+const share = (value) => (value === null ? 'unknown' : `${Math.round(value * 100)} %`);
+
+/** What a virtual machine was not given: it makes everybody slower alike, and the tail of latencies longer. */
+function stolenLine(me) {
+  const stolen = Object.values(me ?? {}).flatMap(({ one }) => one.map((run) => run.stolen));
+  if (stolen.length === 0 || stolen.includes(null)) return null;
+  return `- While \`GET /me\` was measured, the host of the virtual machine took away ${share(median(stolen))} of the cores' time (median; most ${share(Math.max(...stolen))}). A measurement that lost more than a tenth was made again, up to three times, and the one that lost least counts.`;
 }

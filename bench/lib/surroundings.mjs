@@ -36,7 +36,7 @@ export function surroundings(bench) {
   return {
     date: new Date().toISOString().slice(0, 10),
     machine: `${cpus().length} x ${model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${type()} ${release()}`,
-    busy: bench.busyBefore,
+    before: bench.before,
     node: process.version,
     database: bench.postgres.text,
     cores: bench.cores.text,

@@ -1,11 +1,13 @@
 import { HASH_CEILING } from '../contenders/index.mjs';
 import { runScript } from '../lib/processes.mjs';
+import { quickChoice } from '../lib/quick.mjs';
 
 /** POST login with as many connections as keep the hash busy, beside what the hash alone allows on that core. */
 export function steps(bench, results) {
   const { rounds, loginWarm, loginSeconds, loginConnections } = bench.profile;
   const seconds = 1.5 + loginWarm + loginSeconds;
-  const contenders = bench.having(({ login }) => login);
+  const isChosen = quickChoice(bench);
+  const contenders = bench.having((contender) => contender.login && isChosen(contender));
   if (contenders.length === 0) return [];
   results.contenders = {};
   results.ceiling = [];
@@ -35,7 +37,7 @@ export function steps(bench, results) {
         const spec = { file, connections: loginConnections, expect: contender.loginStatus };
         const run = await bench.withServer(contender, {}, async (server) => {
           await bench.measure(server, { ...spec, seconds: loginWarm });
-          return bench.measure(server, { ...spec, seconds: loginSeconds });
+          return bench.measureCalmly(server, { ...spec, seconds: loginSeconds });
         });
         (results.contenders[contender.id] ??= []).push(run);
         return `${run.perSecond.toFixed(1)} a second`;

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 /** GET /me with one client's credential, and with thousands in turn; each contender in a new process in each round. */
 export function steps(bench, results) {
   const { rounds, warm, seconds, credentials } = bench.profile;
-  const perContender = 1.5 + warm + seconds;
+  const perContender = 1 + 3.5 * warm + seconds;
   return Array.from({ length: rounds }, (_, round) => round + 1).flatMap((round) =>
     bench.contenders.map((contender) => ({
       label: `GET /me, round ${round} of ${rounds}: ${contender.label}`,
@@ -25,12 +25,12 @@ export function steps(bench, results) {
 }
 
 async function measureOne(bench, contender, server) {
-  const { warm, seconds, connections } = bench.profile;
+  const { seconds, connections } = bench.profile;
   const file = bench.meFile(contender);
   const first = contender.greeting ? 1 : contender.one;
   if (!contender.greeting) await checkThatItIsReal(server, file);
-  await bench.measure(server, { file, first, connections, seconds: warm });
-  const one = await bench.measure(server, { file, first, connections, seconds });
+  await bench.warmUp(server, { file, first, connections });
+  const one = await bench.measureCalmly(server, { file, first, connections, seconds });
   if (contender.greeting) return { one };
   const many = await measureMany(bench, server, file);
   return { one, many };
@@ -41,7 +41,7 @@ export async function measureMany(bench, server, file) {
   const { seconds, connections, credentials } = bench.profile;
   const limit = { file, connections, seconds: 20 };
   await bench.measure(server, { ...limit, count: credentials });
-  return bench.measure(server, { file, connections, seconds });
+  return bench.measureCalmly(server, { file, connections, seconds });
 }
 
 /** The user's own view with the credential, and none without. */

@@ -1,18 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
-
-/** Those of a quick run. */
-const SOME = ['nest-express-session', 'latchkey-session'];
+import { quickChoice } from '../lib/quick.mjs';
 
 /**
  * Transactions of the database per GET /me: those of a process that answers many, less those of one that answers one and lives as long, so
  * that what is asked by the clock (Latchkey reads its log of changes every 250 ms) cancels out.
  */
 export function steps(bench, results) {
-  const { sqlRequests, quick } = bench.profile;
+  const { sqlRequests } = bench.profile;
+  const isChosen = quickChoice(bench);
   return bench
-    .having(
-      ({ family, id }) => family !== null && (!quick || bench.contenders.length < 6 || SOME.includes(id)),
-    )
+    .having((contender) => contender.family !== null && isChosen(contender))
     .map((contender) => ({
       label: `SQL per GET /me: ${contender.label}`,
       contender,

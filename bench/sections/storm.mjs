@@ -1,25 +1,25 @@
 import { setInterval, clearInterval } from 'node:timers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { residentMebibytes } from '../lib/proc.mjs';
+import { quickChoice } from '../lib/quick.mjs';
 
 const SAMPLE_MILLISECONDS = 50;
-/** Those of a quick run. */
-const SOME = ['nest-express-session', 'latchkey-session'];
 
 /**
  * GET /me at a steady rate, calm and beside `stormLogins` parallel logins, in turn: latencies and memory. For Latchkey also with as
  * many GET /me as it can answer.
  */
 export function steps(bench, results) {
-  const { stormRounds, stormSeconds, warm, quick } = bench.profile;
+  const { stormRounds, stormSeconds, warm } = bench.profile;
+  const isChosen = quickChoice(bench);
   return bench
-    .having(({ login, id }) => login && (!quick || bench.contenders.length < 6 || SOME.includes(id)))
+    .having((contender) => contender.login && isChosen(contender))
     .map((contender) => {
       const kinds = contender.group === 'latchkey' ? 2 : 1;
       return {
         label: `GET /me beside a storm of logins: ${contender.label}`,
         contender,
-        seconds: 4 + warm + kinds * stormRounds * 2 * stormSeconds,
+        seconds: 4 + 3 * warm + kinds * stormRounds * 2 * stormSeconds,
         run: async () => {
           const result = await bench.withServer(contender, {}, (server) => weather(bench, contender, server));
           results[contender.id] = result;
@@ -31,7 +31,7 @@ export function steps(bench, results) {
 }
 
 async function weather(bench, contender, server) {
-  const { stormRounds, stormSeconds, stormRate, stormLogins, warm, connections } = bench.profile;
+  const { stormRounds, stormSeconds, stormRate, stormLogins, connections } = bench.profile;
   const { files } = bench.data.get(contender.family);
   const me = { file: bench.meFile(contender), first: contender.one };
   const logins = {
@@ -44,10 +44,10 @@ async function weather(bench, contender, server) {
   if (contender.group === 'latchkey') kinds.saturated = { ...me, connections };
   await delay(2000);
   const memory = { idle: residentMebibytes(server.pid) };
+  await bench.warmUp(server, { ...me, connections });
   const result = { memory };
   for (const [kind, spec] of Object.entries(kinds)) {
     const runs = (result[kind] = { calm: [], storm: [], logins: [] });
-    await bench.measure(server, { ...spec, seconds: warm });
     for (let round = 0; round < stormRounds; round++) {
       runs.calm.push(await bench.measure(server, { ...spec, seconds: stormSeconds }));
       memory.before ??= residentMebibytes(server.pid);
