@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AppConfig, type AppSecret } from '../../config/app-config.js';
 import { Database, type Queryable } from '../../database/database.js';
-import { SharedReadings } from '../../database/shared-readings.js';
 import { SecurityEvents } from '../../events/security-events.js';
 import { Problem } from '../../http/problem.js';
 import {
@@ -26,8 +25,6 @@ type Spent = { session: SessionRecord; token: string };
  */
 @Injectable()
 export class RefreshTokens {
-  /** A herd of refreshes with one token takes a few statements on this node, not one or two each. */
-  private readonly readings = new SharedReadings<CredentialWithSession | null>();
   /** By token: the rotations of it that this node is trying at the moment. */
   private readonly rotations = new Map<string, Promise<boolean>>();
 
@@ -104,11 +101,7 @@ export class RefreshTokens {
     strategy: string,
   ): Promise<{ token: RefreshToken; found: CredentialWithSession }> {
     const token = this.read(presented);
-    const found =
-      token &&
-      (await this.readings.read(`${strategy} ${token.sessionId}`, () =>
-        this.credentials.find(token.sessionId, strategy),
-      ));
+    const found = token && (await this.credentials.find(token.sessionId, strategy));
     if (!found || !isMadeFor(token, found.credential.seed))
       throw new CredentialRejected('credential_invalid');
     return { token, found };
