@@ -8,6 +8,7 @@ import type { SessionId, UserId } from '../principal/principal.js';
 import type { Fingerprint } from './credential-store.js';
 import {
   SESSION_COLUMNS,
+  SESSION_COLUMNS_BY_CREDENTIAL,
   SESSION_IS_LIVE,
   type SessionRecord,
   type SessionRow,
@@ -117,7 +118,7 @@ export class SessionsService {
   /** The session behind a credential's secret, whatever its state. One statement. */
   async findBySecret(strategy: string, secretHash: Buffer): Promise<SessionRecord | null> {
     return this.findOne(
-      `SELECT ${SESSION_COLUMNS} FROM credentials c JOIN sessions s ON s.id = c.session_id JOIN users u ON u.id = s.user_id
+      `SELECT ${SESSION_COLUMNS_BY_CREDENTIAL} FROM credentials c JOIN sessions s ON s.id = c.session_id JOIN users u ON u.id = s.user_id
        WHERE c.strategy = $1 AND c.secret_hash = $2`,
       [strategy, secretHash],
     );
@@ -126,7 +127,7 @@ export class SessionsService {
   /** The session of that id if it holds a credential of that strategy, whatever its state. One statement. */
   async findByCredential(strategy: string, sessionId: SessionId): Promise<SessionRecord | null> {
     return this.findOne(
-      `SELECT ${SESSION_COLUMNS} FROM credentials c JOIN sessions s ON s.id = c.session_id JOIN users u ON u.id = s.user_id
+      `SELECT ${SESSION_COLUMNS_BY_CREDENTIAL} FROM credentials c JOIN sessions s ON s.id = c.session_id JOIN users u ON u.id = s.user_id
        WHERE c.session_id = $2 AND c.strategy = $1`,
       [strategy, sessionId],
     );

@@ -109,6 +109,12 @@ export class TestClient {
     return this.keep(await this.post('/auth/refresh', { ...token, ...fields }));
   }
 
+  /** Asks for the credential of another strategy; sends the refresh token along where the client holds it itself. */
+  async exchange(strategy: string, fields: Record<string, unknown> = {}): Promise<Answer> {
+    const token = this.refreshToken === undefined ? {} : { refreshToken: this.refreshToken };
+    return this.keep(await this.post('/auth/exchange', { strategy, ...token, ...fields }));
+  }
+
   logout(): Promise<Answer> {
     return this.post('/auth/logout');
   }
