@@ -8,7 +8,7 @@ import { age } from '../jwt/support/jwt-app.js';
 import { parseSetCookie } from '../support/cookie-jar.js';
 import { eventually } from '../support/processes.js';
 import { MODES, TEST_SECRET, TestApp } from '../support/test-app.js';
-import { type Answer, PASSWORD, TestClient } from '../support/test-client.js';
+import { type Answer, PASSWORD, type TestClient } from '../support/test-client.js';
 
 const PAGE = 'http://localhost:3000';
 const strategies = { ...STRATEGIES, opaque: OpaqueStrategy };
