@@ -21,17 +21,6 @@ const setBy = ({ setCookies }: Answer): string[] =>
 const refused = ({ status, body, setCookies }: Answer): unknown[] => [status, body?.code, setCookies];
 const REFUSED_FIELD = [400, 'validation_failed', []];
 
-/** A client that shows nothing but what an answer to `client` has just handed out. */
-function holderOf(answer: Answer, client: TestClient, url = client.url): TestClient {
-  const holder = client.sibling({}, url);
-  holder.jar.take(answer.setCookies);
-  holder.accessToken = answer.body.accessToken;
-  holder.refreshToken = answer.body.refreshToken;
-  holder.csrfToken = answer.body.csrfToken;
-  holder.sessionId = answer.body.session?.id;
-  return holder;
-}
-
 async function signedIn(app: TestApp, strategy: string, origin?: string): Promise<TestClient> {
   const client = app.client(origin === undefined ? {} : { origin });
   expect((await app.client().signup({ email: client.email })).status).toBe(201);
@@ -69,7 +58,7 @@ describe.each(TWO)('AUTH_MODE=%s', (mode) => {
         to,
         client.sessionId,
       ]);
-      const holder = holderOf(answer, client, node.url);
+      const holder = client.holding(answer, node.url);
       const shown = await holder.get('/session');
       expect(shown.body).toMatchObject({ strategy: to, sessionId: client.sessionId, email: client.email });
       expect((await client.copy().me()).status).toBe(200);
@@ -83,7 +72,7 @@ describe.each(TWO)('AUTH_MODE=%s', (mode) => {
       expect(events(client)).toMatchObject([{ from, to, address: '127.0.0.1', userAgent: 'latchkey-tests' }]);
 
       // The same again is told the same: nothing has rotated, and nothing has been drawn.
-      const again = holderOf(await client.copy(node.url).exchange(to), client);
+      const again = client.holding(await client.copy(node.url).exchange(to));
       expect([again.jar.get('sid'), again.refreshToken, again.jar.get('rt')]).toEqual([
         holder.jar.get('sid'),
         holder.refreshToken,
@@ -104,7 +93,7 @@ describe.each(TWO)('AUTH_MODE=%s', (mode) => {
     for (const to of [second, first, second, first]) {
       const answer = await client.exchange(to);
       expect([outcome(answer), answer.body.session.id]).toEqual([[200, 'ok'], sessionId]);
-      client = holderOf(answer, client, client.url === app.url ? node.url : app.url);
+      client = client.holding(answer, client.url === app.url ? node.url : app.url);
       expect((await client.get('/session')).body).toMatchObject({ strategy: to, sessionId });
     }
     expect(
@@ -178,7 +167,7 @@ describe.each(TWO)('AUTH_MODE=%s', (mode) => {
   test('a password change kills what was derived, and the next exchange hands out another', async () => {
     const client = await signedIn(app, first, PAGE);
     const answer = await client.copy().exchange(second);
-    const derived = holderOf(answer, client);
+    const derived = client.holding(answer);
     // Only the cookies of the one who changes it are replaced.
     expect((await derived.me()).status).toBe(200);
     const change = await client.post('/auth/password', {
@@ -187,7 +176,7 @@ describe.each(TWO)('AUTH_MODE=%s', (mode) => {
     });
     expect(change.status).toBe(204);
     if (second === 'session') await eventually(async () => (await derived.copy().me()).status === 401);
-    const next = holderOf(await client.copy().exchange(second), client);
+    const next = client.holding(await client.copy().exchange(second));
     expect((await next.me()).status).toBe(200);
     if (second === 'session') expect(next.jar.get('sid')).not.toBe(derived.jar.get('sid'));
   });
@@ -206,7 +195,7 @@ describe.each(TWO)('AUTH_MODE=%s', (mode) => {
     const secrets: string[] = [];
     for (const from of mode.split(',')) {
       const client = await signedIn(app, from);
-      secrets.push(...secretsOf(holderOf(await client.exchange(other(from)), client)));
+      secrets.push(...secretsOf(client.holding(await client.exchange(other(from)))));
     }
     expect(secrets.length).toBeGreaterThan(1);
     const dump = await dumpOf(app);
@@ -373,9 +362,9 @@ describe('session and jwt', () => {
 
   test('a value that was drawn at sign-in is replaced once, and then it stays', async () => {
     const client = await signedIn(app, 'session');
-    const tokens = holderOf(await client.copy().exchange('jwt'), client);
+    const tokens = client.holding(await client.copy().exchange('jwt'));
     const back = [await tokens.copy().exchange('session'), await tokens.copy().exchange('session')].map(
-      (answer) => holderOf(answer, client),
+      (answer) => client.holding(answer),
     );
     expect(back[0]?.jar.get('sid')).toBe(back[1]?.jar.get('sid'));
     expect(back[0]?.jar.get('sid')).not.toBe(client.jar.get('sid'));
@@ -396,7 +385,7 @@ describe('session and jwt', () => {
       for (const order of [nodes, nodes.toReversed()]) {
         const client = await signedIn(app, from);
         const holders: TestClient[] = [];
-        for (const { url } of order) holders.push(holderOf(await client.copy(url).exchange(to), client));
+        for (const { url } of order) holders.push(client.holding(await client.copy(url).exchange(to)));
         // The cookie's signature is each node's own; the id under it is one.
         const values = holders.map((one) => (one.jar.get('sid') ?? one.jar.get('rt'))?.split('.')[0]);
         expect(new Set(values).size).toBe(1);
@@ -406,7 +395,7 @@ describe('session and jwt', () => {
     }
     // When the secret is gone that made it, there is a new one, and not a 500.
     const client = await signedIn(app, 'jwt');
-    const old = holderOf(await client.exchange('session'), client);
+    const old = client.holding(await client.exchange('session'));
     const done = await TestApp.start({
       mode: 'session,jwt',
       env: { ...env, APP_SECRET: fresh },
@@ -421,7 +410,7 @@ describe('session and jwt', () => {
     ]);
     const answer = await login.exchange('session');
     expect(outcome(answer)).toEqual([200, 'ok']);
-    expect((await holderOf(answer, login).me()).status).toBe(200);
+    expect((await login.holding(answer).me()).status).toBe(200);
     for (const each of [done, ...nodes]) await each.close();
   });
 });
