@@ -46,8 +46,8 @@ export class CredentialExchangeService {
     const target = this.strategies.find(name);
     if (!target)
       throw this.notThere(`must be one of the enabled strategies: ${this.strategies.names.join(', ')}`);
-    const { strategy: from, session } = await this.sourceFor(target, exchange);
-    // What ended and what changed since the guards looked: they have judged CSRF for those sessions alone.
+    const { strategy: from, session } = await rejectionsAsProblems(() => this.sourceFor(target, exchange));
+    // The guards have judged CSRF for these sessions alone.
     if (!sessionIds.includes(session.id)) throw new Problem('credential_invalid');
     const replaced = await this.auth.sessionsReplacedBy(target, exchange);
     const addition = { cookiesOnly: ambientSessionIds.length > 0 };
@@ -79,21 +79,18 @@ export class CredentialExchangeService {
         if (session) return { strategy, session };
         insufficient ||= strategy.credentialIn(exchange) !== null;
       } catch (error) {
-        // A dead cookie is no obstacle to a better one, but for a theft that has just been found out.
-        if (!(error instanceof CredentialRejected)) throw error;
+        // A dead cookie is no obstacle to something better; a theft that has just been found out is.
+        if (!(error instanceof CredentialRejected) || error.code === 'refresh_reused') throw error;
         rejection ??= error;
-        if (error.code === 'refresh_reused') break;
       }
     }
-    if (rejection && !(insufficient && rejection.code !== 'refresh_reused'))
-      throw new Problem(rejection.code, rejection.detail ? { detail: rejection.detail } : {});
     if (insufficient) {
       throw new Problem('forbidden', {
         detail:
           'An access token alone does not suffice: send the refresh token of the same session too, as { "refreshToken": "..." } or by its cookie.',
       });
     }
-    throw this.notThere('must be another one than that of the credential that was sent');
+    throw rejection ?? this.notThere('must be another one than that of the credential that was sent');
   }
 
   /** The session of a strategy's credential that lasts as long as the session does, or null when none came. */
