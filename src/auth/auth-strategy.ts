@@ -11,6 +11,12 @@ export interface CredentialBody {
   readonly refreshToken?: string;
 }
 
+/** A credential that is handed out for a session which is running already, beside what its client holds (exchange). */
+export interface Addition {
+  /** A cookie was shown: nothing longer-lived than an access token may go where a script could keep it. */
+  readonly cookiesOnly: boolean;
+}
+
 /** How a signed-in client proves who it is on each request. The only place that knows about cookies or tokens. */
 export interface AuthStrategy {
   /** The name in `AUTH_MODE`, in answers and in `credentials.strategy`. */
@@ -27,8 +33,11 @@ export interface AuthStrategy {
    * @throws CredentialRejected when it is bad, ended or expired; Problem `unavailable` when nobody can tell.
    */
   authenticate(exchange: HttpExchange): Promise<SessionRecord>;
-  /** Hands the client its credential for a session that was just started, refreshed or exchanged. */
-  issue(session: SessionRecord, exchange: HttpExchange): Promise<CredentialBody>;
+  /**
+   * Hands the client its credential: a new one for a session that was just started or whose credential is replaced. As an
+   * `addition`, whoever asks is told the same: `CredentialStore.obtainSecret` or `obtain`. @throws CredentialRejected
+   */
+  issue(session: SessionRecord, exchange: HttpExchange, addition?: Addition): Promise<CredentialBody>;
   /** Takes the credential back from the client: expires the cookies that it was sent. */
   discard(exchange: HttpExchange): void;
 }
@@ -45,6 +54,8 @@ export interface RefreshableStrategy extends AuthStrategy {
   refreshCredentialIn(exchange: HttpExchange): { readonly token: string; readonly ambient: boolean } | null;
   /** The live session that the refresh credential stands for, without spending it. Throws like `authenticate`. */
   authenticateRefresh(exchange: HttpExchange): Promise<SessionRecord>;
+  /** The session of a refresh credential that `refresh` would take, and it is not spent. Throws, and ends the session, like `refresh`. */
+  proveRefresh(exchange: HttpExchange): Promise<SessionRecord>;
   /**
    * Judges, before anything is done, where a sign-in asks the refresh credential to be put.
    * @throws Problem `validation_failed` when the client may not have it there.

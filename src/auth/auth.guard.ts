@@ -65,6 +65,8 @@ export class AuthGuard implements CanActivate {
         return this.authenticator.authenticateByAny(exchange);
       case 'refresh':
         return this.authenticator.authenticateRefresh(exchange);
+      case 'exchange':
+        return this.authenticator.authenticateExchange(exchange);
       case undefined:
         return this.authenticator.authenticate(exchange, accepted);
     }

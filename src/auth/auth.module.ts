@@ -11,6 +11,8 @@ import type { AuthStrategy } from './auth-strategy.js';
 import { AuthController } from './auth.controller.js';
 import { AuthService } from './auth.service.js';
 import { Authenticator } from './authenticator.js';
+import { CredentialExchangeController } from './credential-exchange.controller.js';
+import { CredentialExchangeService } from './credential-exchange.service.js';
 import { CsrfController } from './csrf.controller.js';
 import { EnabledStrategies } from './enabled-strategies.js';
 import { LocalStrategy } from './local.strategy.js';
@@ -52,6 +54,7 @@ export class AuthModule {
         MeController,
         SessionResourceController,
         CsrfController,
+        CredentialExchangeController,
         ...(refreshes ? [RefreshController] : []),
       ],
       providers: [
@@ -75,6 +78,7 @@ export class AuthModule {
         PrincipalCache,
         AuthService,
         PasswordChangeService,
+        CredentialExchangeService,
       ],
       exports: [EnabledStrategies, Authenticator, PrincipalCache, SecurityModule],
     };

@@ -56,6 +56,20 @@ export const RefreshIn = z
   .optional()
   .meta({ id: 'RefreshIn' });
 
+export const ExchangeIn = z
+  .strictObject({
+    strategy: z.string().max(64).describe('An enabled strategy other than the one whose credential is shown'),
+    refreshToken: refreshToken
+      .describe('For clients that hold it themselves: out of jwt the access token alone does not suffice')
+      .optional(),
+    refreshTransport: z
+      .literal('cookie')
+      .meta({ 'x-strategies': ['jwt'] })
+      .optional(),
+  })
+  .meta({ id: 'ExchangeIn' });
+export type ExchangeIn = z.infer<typeof ExchangeIn>;
+
 export const PasswordIn = z
   .strictObject({ currentPassword: passwordShape, newPassword: passwordShape })
   .meta({ id: 'PasswordIn' });

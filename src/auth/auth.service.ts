@@ -94,7 +94,7 @@ export class AuthService {
     const strategy = this.strategies.refreshable.find((candidate) => candidate.refreshCredentialIn(exchange));
     if (!strategy) throw new Problem('credential_missing');
     const refreshed = await rejectionsAsProblems(() => strategy.refresh(exchange));
-    this.activity.seen(refreshed.session);
+    this.activity.seen(refreshed.session, strategy.name);
     return { ...refreshed, strategy: strategy.name };
   }
 
@@ -145,7 +145,7 @@ export class AuthService {
   }
 
   /** The sessions of the cookies that the new credential takes the place of: they would live on with nobody to end them. */
-  private async sessionsReplacedBy(strategy: AuthStrategy, exchange: HttpExchange): Promise<SessionId[]> {
+  async sessionsReplacedBy(strategy: AuthStrategy, exchange: HttpExchange): Promise<SessionId[]> {
     try {
       if (strategy.ambient && strategy.credentialIn(exchange) !== null) {
         return [(await strategy.authenticate(exchange)).id];
@@ -166,7 +166,7 @@ function isConflict(error: unknown): boolean {
 }
 
 /** Runs strategy code outside of the guard, where nobody else turns its refusals into a 401. */
-async function rejectionsAsProblems<T>(work: () => Promise<T>): Promise<T> {
+export async function rejectionsAsProblems<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

@@ -57,6 +57,33 @@ export class Authenticator {
    * @throws CredentialRejected, Problem `credential_conflict`, Problem `unavailable`
    */
   async authenticate(exchange: HttpExchange, accepted = this.strategies.all): Promise<Authentication> {
+    const { proofs, rejection } = await this.ordinaryProofs(exchange, accepted);
+    if (proofs.length === 0) throw rejection ?? new CredentialRejected('credential_missing');
+    return this.conclude(proofs);
+  }
+
+  /** For an exchange: the same, and the refresh credential counts as one more. A bad one in the body is refused whatever else came. */
+  async authenticateExchange(exchange: HttpExchange): Promise<Authentication> {
+    let { proofs, rejection } = await this.ordinaryProofs(exchange, this.strategies.all);
+    for (const strategy of this.strategies.refreshable) {
+      const shown = strategy.refreshCredentialIn(exchange);
+      if (!shown) continue;
+      try {
+        const session = await strategy.authenticateRefresh(exchange);
+        proofs = [...proofs, { strategy, session, ambient: shown.ambient }];
+      } catch (error) {
+        if (!(error instanceof CredentialRejected) || !shown.ambient) throw error;
+        rejection ??= error;
+      }
+    }
+    if (proofs.length === 0) throw rejection ?? new CredentialRejected('credential_missing');
+    return this.conclude(proofs);
+  }
+
+  private async ordinaryProofs(
+    exchange: HttpExchange,
+    accepted: readonly AuthStrategy[],
+  ): Promise<{ proofs: readonly Proof[]; rejection: CredentialRejected | undefined }> {
     const shown = this.shownIn(exchange, accepted);
     const proofs: Proof[] = [];
     let rejection: CredentialRejected | undefined;
@@ -72,8 +99,7 @@ export class Authenticator {
         rejection ??= error;
       }
     }
-    if (proofs.length === 0) throw rejection ?? new CredentialRejected('credential_missing');
-    return this.conclude(proofs);
+    return { proofs, rejection };
   }
 
   /**
@@ -90,7 +116,7 @@ export class Authenticator {
     ): Promise<void> => {
       try {
         const session = await look();
-        this.activity.seen(session);
+        this.activity.seen(session, strategy.name);
         proofs.push({ strategy, session, ambient });
       } catch (error) {
         if (!(error instanceof CredentialRejected)) throw error;
@@ -147,7 +173,7 @@ export class Authenticator {
     const session = await strategy.authenticate(exchange);
     const proof = { strategy, session, ambient: strategy.ambient };
     this.cache.put(key, load, session, Object.freeze(authenticationBy([proof], proof)));
-    this.activity.seen(session);
+    this.activity.seen(session, strategy.name);
     return session;
   }
 
@@ -160,7 +186,7 @@ export class Authenticator {
 
   private noteActivity(known: CachedPrincipal, now: number): void {
     known.activityDue = now + known.session.activityInterval;
-    this.activity.note(known.session.id);
+    this.activity.note(known.session.id, known.authentication.principal.strategy);
   }
 
   /** The strategies whose credential came. @throws when an `Authorization` came that nobody can make sense of. */

@@ -5,8 +5,8 @@ import { Public, SIGNS_IN } from '../principal/decorators.js';
 /** Metadata: which credential a route is about, where it is not the ordinary one. */
 export const CREDENTIAL_RULE = 'latchkey:credential-rule';
 
-/** `any`: the refresh credential will do too (logout). `refresh`: that one alone. */
-export type CredentialRule = 'any' | 'refresh';
+/** `any`: the refresh credential will do too (logout). `refresh`: that one alone. `exchange`: the ordinary ones, and the refresh one. */
+export type CredentialRule = 'any' | 'refresh' | 'exchange';
 
 /** The route takes any live credential of a session, and takes the credentials back from the client: logout. */
 export const AcceptsAnyCredential = () => SetMetadata(CREDENTIAL_RULE, 'any' satisfies CredentialRule);
@@ -14,6 +14,10 @@ export const AcceptsAnyCredential = () => SetMetadata(CREDENTIAL_RULE, 'any' sat
 /** The route takes the refresh credential, which OpenAPI knows as a field of the body or a cookie. */
 export const AcceptsRefreshCredential = () =>
   applyDecorators(SetMetadata(CREDENTIAL_RULE, 'refresh' satisfies CredentialRule), ApiSecurity({}));
+
+/** The route takes the ordinary credentials and the refresh credential, each judged as where it belongs: exchange. */
+export const AcceptsCredentialToExchange = () =>
+  SetMetadata(CREDENTIAL_RULE, 'exchange' satisfies CredentialRule);
 
 /** The route needs no credential and hands one out: public, but no page of a foreign origin may call it. */
 export const SignsIn = () => applyDecorators(Public(), SetMetadata(SIGNS_IN, true));

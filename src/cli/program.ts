@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import type { CommandSurroundings } from './context.js';
 import { addKeysCommands } from './keys-command.js';
+import { addModeCommands } from './mode-command.js';
 
 /**
  * The command line of operators (contract section 9). A usage error is a CommanderError, printed already; anything else that is
@@ -18,6 +19,10 @@ export function createProgram(surroundings: CommandSurroundings): Command {
   addKeysCommands(program, surroundings.print, async (work) => {
     const { withKeys } = await import('./keys-context.js');
     return withKeys(surroundings, work);
+  });
+  addModeCommands(program, surroundings, async (work) => {
+    const { withModeSwitch } = await import('./mode-context.js');
+    return withModeSwitch(surroundings, work);
   });
   return program;
 }

@@ -45,7 +45,8 @@ export async function lock(connection: Queryable, name: string): Promise<boolean
   return row?.locked === true;
 }
 
-async function onOwnConnection<T>(url: string, work: Work<T>): Promise<T> {
+/** See `Database.withoutLimits`. */
+export async function onOwnConnection<T>(url: string, work: Work<T>): Promise<T> {
   const client = new pg.Client({
     ...CONNECTION_SETTINGS,
     connectionString: url,

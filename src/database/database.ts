@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import type { DataSource, QueryRunner } from 'typeorm';
 import { Problem } from '../http/problem.js';
-import { tryAdvisoryLock, withAdvisoryLock } from './advisory-lock.js';
+import { onOwnConnection, tryAdvisoryLock, withAdvisoryLock } from './advisory-lock.js';
 import { CONNECTION_SETTINGS } from './connection-settings.js';
 import { isReadOnly, isRetryable, toApplicationError, unavailable } from './database-errors.js';
 import { PooledClient } from './pooled-client.js';
@@ -131,6 +131,11 @@ export class Database implements Queryable {
   /** The same, but when another process holds the lock: null at once, and `work` does not run. */
   async tryAdvisoryLock<T>(name: string, work: (connection: Queryable) => Promise<T>): Promise<T | null> {
     return tryAdvisoryLock(this.#directUrl, name, work);
+  }
+
+  /** Runs `work` on a connection of its own that has no time limits: for commands, which no client is waiting for. */
+  async withoutLimits<T>(work: (connection: Queryable) => Promise<T>): Promise<T> {
+    return onOwnConnection(this.#directUrl, work);
   }
 
   /** True from the moment that {@link close} is called: connections that end now end because of that. */

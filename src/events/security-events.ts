@@ -25,6 +25,15 @@ export type SecurityEvent =
       readonly sessionId: SessionId;
       readonly reason: string;
     }
+  | ({
+      /** A session was given the credential of another strategy; the one that was shown lives on. */
+      readonly type: 'session_exchanged';
+      readonly userId: UserId;
+      readonly sessionId: SessionId;
+      /** The strategy whose credential was shown, and the one whose was handed out. */
+      readonly from: string;
+      readonly to: string;
+    } & Origin)
   | { readonly type: 'password_changed'; readonly userId: UserId; readonly sessionId: SessionId }
   | ({
       /** `refresh_replayed`: the direct predecessor came again within the grace, from elsewhere. `refresh_reused`: theft. */

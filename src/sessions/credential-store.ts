@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
+import { AppConfig } from '../config/app-config.js';
 import { BatchedReads } from '../database/batched-reads.js';
 import { Database, type Queryable } from '../database/database.js';
 import { SessionFeed } from '../feed/session-feed.js';
 import type { SessionId } from '../principal/principal.js';
+import { deriveSecret } from './derived-secret.js';
 import {
-  SESSION_COLUMNS,
+  SESSION_COLUMNS_BY_CREDENTIAL,
   SESSION_IS_LIVE,
   type SessionRecord,
   type SessionRow,
@@ -33,6 +35,14 @@ export interface NewCredential {
   /** SHA-256 of the value, for strategies whose value is looked up. */
   readonly secretHash?: Buffer;
   readonly secretId?: string;
+}
+
+/** A credential whose value is looked up by a hash, and is to be the same whoever asks for it. */
+export interface SharedCredential {
+  readonly sessionId: SessionId;
+  readonly strategy: string;
+  /** SHA-256 of the value that the strategy makes of a secret: what the value will be looked up by. */
+  readonly hashOf: (secret: string) => Buffer;
 }
 
 /** Who did something, as far as an address and a user agent tell. */
@@ -73,6 +83,7 @@ export class CredentialStore {
   constructor(
     private readonly database: Database,
     private readonly feed: SessionFeed,
+    private readonly config: AppConfig,
   ) {}
 
   /**
@@ -93,6 +104,57 @@ export class CredentialStore {
     if (!row) return null;
     if (row.generation > 0) this.feed.noteOwn({ sessionId, userId: null });
     return credential(row);
+  }
+
+  /**
+   * Adds a credential to a running session, or finds the one that it holds already, whose value is computed from the row: whoever
+   * asks gets the same row. Waits for whoever is ending the session. @returns null when the session is no longer live.
+   */
+  async obtain({ sessionId, strategy, secretId }: NewCredential): Promise<Credential | null> {
+    const [row] = await this.database.query<CredentialRow>(
+      `INSERT INTO credentials AS c (session_id, strategy, seed, secret_id)
+       SELECT s.id, $2, $3, $4 FROM sessions s WHERE s.id = $1 AND ${SESSION_IS_LIVE} FOR SHARE
+       ON CONFLICT (session_id, strategy) DO UPDATE SET last_used_at = now()
+       RETURNING ${CREDENTIAL_COLUMNS}`,
+      [sessionId, strategy, randomBytes(16), secretId ?? null],
+    );
+    return row ? credential(row) : null;
+  }
+
+  /**
+   * The same for a value that is looked up. It is derived, so that requests that race on several nodes, also while `APP_SECRET`
+   * rotates, are told the same one. A value that was drawn at sign-in is known by its hash alone: it is replaced, once.
+   * @returns 256 bits for the strategy to make its value of; null when the session is no longer live
+   */
+  async obtainSecret({ sessionId, strategy, hashOf }: SharedCredential): Promise<string | null> {
+    return this.database.transaction(async (tx) => {
+      // Others who add to this session wait here, and so does whoever ends it.
+      const live = await tx.query(
+        `SELECT s.id FROM sessions s WHERE s.id = $1 AND ${SESSION_IS_LIVE} FOR NO KEY UPDATE`,
+        [sessionId],
+      );
+      if (live.length === 0) return null;
+      const [held] = await tx.query<CredentialRow & { secret_hash: Buffer | null }>(
+        `SELECT ${CREDENTIAL_COLUMNS}, c.secret_hash FROM credentials c WHERE c.session_id = $1 AND c.strategy = $2`,
+        [sessionId, strategy],
+      );
+      const maker = this.config.secrets.find(({ id }) => id === held?.secret_id);
+      const known = held && maker ? deriveSecret(maker, credential(held)) : null;
+      if (known !== null && held?.secret_hash?.equals(hashOf(known))) return known;
+
+      const [newest] = this.config.secrets;
+      const generation = held ? held.generation + 1 : 0;
+      const seed = randomBytes(16);
+      const secret = deriveSecret(newest, { sessionId, strategy, generation, seed });
+      await tx.query(
+        `INSERT INTO credentials (session_id, strategy, secret_hash, seed, secret_id, generation) VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (session_id, strategy) DO UPDATE SET secret_hash = excluded.secret_hash, seed = excluded.seed,
+           secret_id = excluded.secret_id, generation = excluded.generation, issued_at = now(), last_used_at = now()`,
+        [sessionId, strategy, hashOf(secret), seed, newest.id, generation],
+      );
+      if (held) tx.afterCommit(() => this.feed.noteOwn({ sessionId, userId: null }));
+      return secret;
+    });
   }
 
   /** The credential of that strategy which a session holds, with the session. One statement, shared with others who ask now. */
@@ -139,7 +201,7 @@ export class CredentialStore {
   ): Promise<ReadonlyMap<string, CredentialWithSession>> {
     const pairs = keys.map((key) => key.split(' '));
     const rows = await this.database.query<CredentialWithSessionRow>(
-      `SELECT ${CREDENTIAL_COLUMNS}, ${SESSION_COLUMNS},
+      `SELECT ${CREDENTIAL_COLUMNS}, ${SESSION_COLUMNS_BY_CREDENTIAL},
          extract(epoch FROM now() - coalesce(c.rotated_at, c.issued_at))::float8 AS rotated_seconds_ago,
          CASE WHEN c.rotated_at IS NULL THEN s.ip ELSE c.rotated_ip END AS by_ip,
          CASE WHEN c.rotated_at IS NULL THEN s.user_agent ELSE c.rotated_user_agent END AS by_user_agent

@@ -1,7 +1,12 @@
 import { BatchedReads } from '../database/batched-reads.js';
 import type { Database } from '../database/database.js';
 import type { SessionId } from '../principal/principal.js';
-import { SESSION_COLUMNS, type SessionRecord, type SessionRow, sessionRecord } from './session-record.js';
+import {
+  SESSION_COLUMNS_BY_CREDENTIAL,
+  type SessionRecord,
+  type SessionRow,
+  sessionRecord,
+} from './session-record.js';
 
 type FoundRow = SessionRow & { strategy: string; wanted: string };
 
@@ -21,11 +26,11 @@ export class SessionLookups {
         return new Map(rows.map((row) => [`${row.strategy} ${row.wanted}`, sessionRecord(row)]));
       });
     this.secrets = reads(
-      `SELECT c.strategy, k.wanted, ${SESSION_COLUMNS} FROM unnest($1::text[], $2::text[]) AS k (strategy, wanted)
+      `SELECT c.strategy, k.wanted, ${SESSION_COLUMNS_BY_CREDENTIAL} FROM unnest($1::text[], $2::text[]) AS k (strategy, wanted)
          JOIN credentials c ON c.strategy = k.strategy AND c.secret_hash = decode(k.wanted, 'hex') ${JOINED}`,
     );
     this.credentials = reads(
-      `SELECT c.strategy, k.wanted, ${SESSION_COLUMNS} FROM unnest($1::text[], $2::uuid[]) AS k (strategy, wanted)
+      `SELECT c.strategy, k.wanted, ${SESSION_COLUMNS_BY_CREDENTIAL} FROM unnest($1::text[], $2::uuid[]) AS k (strategy, wanted)
          JOIN credentials c ON c.strategy = k.strategy AND c.session_id = k.wanted ${JOINED}`,
     );
   }

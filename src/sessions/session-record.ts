@@ -41,6 +41,8 @@ export interface SessionRow {
   roles: string[];
   user_created_at: Date;
   user_updated_at: Date;
+  /** When the credential that led to the session was last noted as used, where one did. */
+  used_at?: Date;
 }
 
 /** The select list behind a {@link SessionRecord}; `s` is the session, `u` its user. */
@@ -52,12 +54,18 @@ export const SESSION_COLUMNS = `
   now() AS read_at,
   u.id AS user_id, u.email, u.name, u.roles, u.created_at AS user_created_at, u.updated_at AS user_updated_at`;
 
+/** The same for a session that was found by its credential `c`. */
+export const SESSION_COLUMNS_BY_CREDENTIAL = `${SESSION_COLUMNS}, c.last_used_at AS used_at`;
+
 /** The condition under which a session `s` may still be used, its user aside. */
 export const SESSION_IS_LIVE = `s.ended_at IS NULL AND s.expires_at > now() AND s.idle_expires_at > now()`;
 
 /** Reads a row of {@link SESSION_COLUMNS}. */
 export function sessionRecord(row: SessionRow): SessionRecord {
   const interval = activityInterval(row);
+  const { last_seen_at: seenAt, used_at: usedAt = seenAt } = row;
+  // Of two credentials in turn, the one must not make the other look unused.
+  const notedAt = Math.min(seenAt.getTime(), usedAt.getTime());
   return {
     id: row.id,
     createdAt: row.created_at,
@@ -70,7 +78,7 @@ export function sessionRecord(row: SessionRow): SessionRecord {
     remembered: row.remembered,
     readAt: row.read_at,
     activityInterval: interval,
-    activityDueIn: interval - (row.read_at.getTime() - row.last_seen_at.getTime()),
+    activityDueIn: interval - (row.read_at.getTime() - notedAt),
     user: {
       id: row.user_id,
       email: row.email,

@@ -17,7 +17,14 @@ import {
 
 /** Why a session ended, as kept in `sessions.ended_reason`. */
 export type EndReason =
-  'logout' | 'ended_by_user' | 'replaced' | 'surplus' | 'password_changed' | 'refresh_reused' | 'undelivered';
+  | 'logout'
+  | 'ended_by_user'
+  | 'replaced'
+  | 'surplus'
+  | 'password_changed'
+  | 'refresh_reused'
+  | 'undelivered'
+  | 'mode_finished';
 
 /** A sign-in that has been proven and is about to become a session. */
 export interface SessionStart extends Fingerprint {

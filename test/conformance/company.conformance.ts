@@ -52,6 +52,20 @@ export function describeCompany({ name, strategies, env }: Options): void {
       }
     });
 
+    test('an exchange hands it out for a running session: all who ask at once go on with it, until the logout', async () => {
+      const client = await signedIn(other);
+      const answers = await Promise.all(Array.from({ length: 5 }, () => client.copy().exchange(name)));
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+      const holders = answers.map((answer) => client.holding(answer));
+      for (const holder of holders) {
+        const { body } = await holder.get('/session');
+        expect([body.strategy, body.sessionId]).toEqual([name, client.sessionId]);
+      }
+      expect((await client.me()).status).toBe(200);
+      expect((await holders[0]!.copy().logout()).status).toBe(204);
+      for (const one of [client, ...holders]) expect((await one.copy().me()).status).toBe(401);
+    });
+
     test('two good ones of one user: the primary is the principal, and logout ends both', async () => {
       const withCookie = await signedIn(cookie);
       const withToken = await signedIn(bearer, withCookie);

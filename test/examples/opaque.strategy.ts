@@ -1,6 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { type AuthStrategy, type CredentialBody, CredentialRejected } from '../../src/auth/auth-strategy.js';
+import {
+  type Addition,
+  type AuthStrategy,
+  type CredentialBody,
+  CredentialRejected,
+} from '../../src/auth/auth-strategy.js';
 import type { HttpExchange } from '../../src/auth/http-exchange.js';
 import { liveOrRejected } from '../../src/auth/live-session.js';
 import { CredentialStore } from '../../src/sessions/credential-store.js';
@@ -34,13 +39,26 @@ export class OpaqueStrategy implements AuthStrategy {
     return liveOrRejected(await this.sessions.findBySecret(this.name, secretHash));
   }
 
-  async issue(session: SessionRecord): Promise<CredentialBody> {
-    const token = PREFIX + randomBytes(TOKEN_BYTES).toString('base64url');
-    const credential = { sessionId: session.id, strategy: this.name, secretHash: sha256(token) };
-    // Null: the session ended while we were at it.
-    if (!(await this.credentials.put(credential))) throw new CredentialRejected('credential_invalid');
+  async issue(session: SessionRecord, _exchange: HttpExchange, addition?: Addition): Promise<CredentialBody> {
+    const secret = await (addition ? this.obtain(session) : this.draw(session));
+    // The session ended while we were at it.
+    if (secret === null) throw new CredentialRejected('credential_invalid');
     const expiresIn = Math.floor((session.expiresAt.getTime() - session.readAt.getTime()) / 1000);
-    return { accessToken: token, tokenType: 'Bearer', expiresIn };
+    return { accessToken: PREFIX + secret, tokenType: 'Bearer', expiresIn };
+  }
+
+  /** At a sign-in: random, and never twice the same. */
+  private async draw({ id: sessionId }: SessionRecord): Promise<string | null> {
+    const secret = randomBytes(TOKEN_BYTES).toString('base64url');
+    const secretHash = sha256(PREFIX + secret);
+    const kept = await this.credentials.put({ sessionId, strategy: this.name, secretHash });
+    return kept && secret;
+  }
+
+  /** At an exchange: derived, so that requests that race are told the same. */
+  private obtain({ id: sessionId }: SessionRecord): Promise<string | null> {
+    const hashOf = (secret: string): Buffer => sha256(PREFIX + secret);
+    return this.credentials.obtainSecret({ sessionId, strategy: this.name, hashOf });
   }
 
   /** The client holds the token itself: there is nothing to take back but the session, which the caller ends. */

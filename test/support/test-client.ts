@@ -109,6 +109,12 @@ export class TestClient {
     return this.keep(await this.post('/auth/refresh', { ...token, ...fields }));
   }
 
+  /** Asks for the credential of another strategy; sends the refresh token along where the client holds it itself. */
+  async exchange(strategy: string, fields: Record<string, unknown> = {}): Promise<Answer> {
+    const token = this.refreshToken === undefined ? {} : { refreshToken: this.refreshToken };
+    return this.keep(await this.post('/auth/exchange', { strategy, ...token, ...fields }));
+  }
+
   logout(): Promise<Answer> {
     return this.post('/auth/logout');
   }
@@ -127,6 +133,14 @@ export class TestClient {
     return sibling;
   }
 
+  /** A client of the same user that shows nothing but what an answer has handed out. */
+  holding({ body, setCookies }: Answer, url = this.url): TestClient {
+    const holder = this.sibling({}, url);
+    holder.jar.take(setCookies);
+    holder.keepBody(body);
+    return holder;
+  }
+
   /** The same client with the same credentials, for requests that must not change them: a copy that an attacker took. */
   copy(url = this.url): TestClient {
     const copy = this.sibling(this.options, url);
@@ -140,10 +154,14 @@ export class TestClient {
 
   private keep(answer: Answer): Answer {
     if (answer.status >= 300 || answer.body === undefined) return answer;
-    this.accessToken = answer.body.accessToken ?? this.accessToken;
-    this.refreshToken = answer.body.refreshToken ?? this.refreshToken;
-    this.csrfToken = answer.body.csrfToken ?? this.csrfToken;
-    this.sessionId = answer.body.session?.id ?? this.sessionId;
+    this.keepBody(answer.body);
     return answer;
+  }
+
+  private keepBody({ accessToken, refreshToken, csrfToken, session }: Answer['body']): void {
+    this.accessToken = accessToken ?? this.accessToken;
+    this.refreshToken = refreshToken ?? this.refreshToken;
+    this.csrfToken = csrfToken ?? this.csrfToken;
+    this.sessionId = session?.id ?? this.sessionId;
   }
 }

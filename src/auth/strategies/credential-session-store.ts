@@ -44,6 +44,13 @@ export class CredentialSessionStore extends Store {
     settle(this.end(sid), callback);
   }
 
+  /** The id for a session that is running already: whoever asks is told the same. @throws CredentialRejected when it has ended */
+  async obtain(sessionId: SessionId): Promise<string> {
+    const sid = await this.credentials.obtainSecret({ sessionId, strategy: STRATEGY, hashOf: sha256 });
+    if (sid === null) throw new CredentialRejected('credential_invalid');
+    return sid;
+  }
+
   private async read(sid: string): Promise<SessionData | null> {
     const record = await this.sessions.findBySecret(STRATEGY, sha256(sid));
     // express-session replaces the cookie that it reads here by one of its own options.

@@ -6,6 +6,7 @@ import { CsrfTokens } from '../../security/csrf-tokens.js';
 import { type SessionRecord, cookieSeconds } from '../../sessions/session-record.js';
 import { SessionsService } from '../../sessions/sessions.service.js';
 import {
+  type Addition,
   type CredentialBody,
   CredentialRejected,
   type Refreshed,
@@ -56,11 +57,11 @@ export class JwtStrategy implements RefreshableStrategy {
     return { ...session, credentialExpiresAt: new Date((exp + SKEW_SECONDS) * 1000) };
   }
 
-  async issue(session: SessionRecord, exchange: HttpExchange): Promise<CredentialBody> {
-    const refreshToken = await this.refreshTokens.issue(session, this.name);
+  async issue(session: SessionRecord, exchange: HttpExchange, addition?: Addition): Promise<CredentialBody> {
+    const refreshToken = await this.refreshTokens[addition ? 'obtain' : 'issue'](session, this.name);
     // A password change replaces the cookie that came along, whoever sent it.
     const holdsCookie = this.ownRefreshCookies(exchange).some(({ sessionId }) => sessionId === session.id);
-    const transport = holdsCookie ? 'cookie' : this.transportAtSignIn(exchange);
+    const transport = holdsCookie || addition?.cookiesOnly ? 'cookie' : this.transportAtSignIn(exchange);
     return this.handOut(session, refreshToken, transport, exchange);
   }
 
@@ -80,6 +81,10 @@ export class JwtStrategy implements RefreshableStrategy {
 
   async authenticateRefresh(exchange: HttpExchange): Promise<SessionRecord> {
     return this.refreshTokens.authenticate(this.refreshCredentialIn(exchange)?.token ?? '', this.name);
+  }
+
+  async proveRefresh(exchange: HttpExchange): Promise<SessionRecord> {
+    return this.refreshTokens.prove(this.refreshCredentialIn(exchange)?.token ?? '', this.name, exchange);
   }
 
   async refresh(exchange: HttpExchange): Promise<Refreshed> {

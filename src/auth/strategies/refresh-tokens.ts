@@ -4,6 +4,7 @@ import { Database, type Queryable } from '../../database/database.js';
 import { SecurityEvents } from '../../events/security-events.js';
 import { Problem } from '../../http/problem.js';
 import {
+  type Credential,
   CredentialStore,
   type CredentialWithSession,
   type Fingerprint,
@@ -44,6 +45,14 @@ export class RefreshTokens {
     return makeRefreshToken(secret, credential.seed, session.id, credential.counter);
   }
 
+  /** The token of a session that is running already: whoever asks is told the present one. @throws CredentialRejected */
+  async obtain(session: SessionRecord, strategy: string): Promise<string> {
+    const [{ id: secretId }] = this.config.secrets;
+    const credential = await this.credentials.obtain({ sessionId: session.id, strategy, secretId });
+    if (!credential) throw new CredentialRejected('credential_invalid');
+    return this.current(credential);
+  }
+
   /** What a token says of itself, if it is one of ours. Costs no I/O and proves nothing about its row. */
   read(token: string): RefreshToken | null {
     return readRefreshToken(this.config.secrets, token);
@@ -55,6 +64,16 @@ export class RefreshTokens {
     return liveOrRejected(found.session);
   }
 
+  /** The live session of a token that `spend` would take; nothing is spent. @throws CredentialRejected, also with `refresh_reused`. */
+  async prove(presented: string, strategy: string, device: Fingerprint): Promise<SessionRecord> {
+    const { token, found } = await this.find(presented, strategy);
+    const session = liveOrRejected(found.session);
+    if (token.counter >= found.credential.counter) return session;
+    if (!this.isFreshPredecessor(token, found)) return await this.endStolen(found, device);
+    await this.reportReplay(found, device);
+    return session;
+  }
+
   /** Rotates a token, or answers a replay as the contract says. @throws CredentialRejected, also with `refresh_reused`. */
   async spend(presented: string, strategy: string, device: Fingerprint): Promise<Spent> {
     for (let round = 0; round < ROUNDS; round++) {
@@ -63,9 +82,9 @@ export class RefreshTokens {
       const { credential, rotatedSecondsAgo } = found;
       const young = rotatedSecondsAgo < this.config.jwt.refreshGraceSeconds;
       if (young && token.counter === credential.counter) return { session, token: presented };
-      if (young && token.counter === credential.counter - 1) {
+      if (this.isFreshPredecessor(token, found)) {
         await this.reportReplay(found, device);
-        return { session, token: this.successor(found) };
+        return { session, token: this.current(credential) };
       }
       if (token.counter < credential.counter) return await this.endStolen(found, device);
       const rotating = this.rotations.get(presented);
@@ -107,8 +126,16 @@ export class RefreshTokens {
     return { token, found };
   }
 
-  /** The one token that follows the replayed one: made under the secret that the rotation used, on whichever node. */
-  private successor({ credential }: CredentialWithSession): string {
+  /** Whether a token is the one that the last rotation spent, not long ago: several of one client may have held it. */
+  private isFreshPredecessor(
+    { counter }: RefreshToken,
+    { credential, rotatedSecondsAgo }: CredentialWithSession,
+  ): boolean {
+    return counter === credential.counter - 1 && rotatedSecondsAgo < this.config.jwt.refreshGraceSeconds;
+  }
+
+  /** The one token that is good: made under the secret that was used for it, on whichever node. */
+  private current(credential: Credential): string {
     const secret: AppSecret =
       this.config.secrets.find(({ id }) => id === credential.secretId) ?? this.config.secrets[0];
     return makeRefreshToken(secret, credential.seed, credential.sessionId, credential.counter);

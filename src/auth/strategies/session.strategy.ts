@@ -9,7 +9,12 @@ import { Problem } from '../../http/problem.js';
 import { Cookies } from '../../security/cookies.js';
 import { CsrfTokens } from '../../security/csrf-tokens.js';
 import { type SessionRecord, cookieSeconds } from '../../sessions/session-record.js';
-import { type AuthStrategy, type CredentialBody, CredentialRejected } from '../auth-strategy.js';
+import {
+  type Addition,
+  type AuthStrategy,
+  type CredentialBody,
+  CredentialRejected,
+} from '../auth-strategy.js';
 import type { HttpExchange } from '../http-exchange.js';
 import { liveOrRejected } from '../live-session.js';
 import { CredentialSessionStore } from './credential-session-store.js';
@@ -34,6 +39,8 @@ export class SessionStrategy implements AuthStrategy {
   /** Never connected. */
   private readonly socket = new Socket();
   private readonly middleware: ReturnType<typeof session>;
+  /** The ids that express-session is to give to these requests, instead of new ones. */
+  private readonly givenIds = new WeakMap<object, string>();
 
   constructor(
     private readonly config: AppConfig,
@@ -47,7 +54,7 @@ export class SessionStrategy implements AuthStrategy {
       name: this.cookieName,
       secret: this.secrets,
       store,
-      genid: () => randomBytes(ID_BYTES).toString('base64url'),
+      genid: (request) => this.givenIds.get(request) ?? randomBytes(ID_BYTES).toString('base64url'),
       resave: false,
       saveUninitialized: false,
       unset: 'keep',
@@ -76,14 +83,17 @@ export class SessionStrategy implements AuthStrategy {
     return liveOrRejected(request.session?.record?.() ?? null);
   }
 
-  async issue(record: SessionRecord, exchange: HttpExchange): Promise<CredentialBody> {
-    const { request, response } = await this.run(null);
+  async issue(record: SessionRecord, exchange: HttpExchange, addition?: Addition): Promise<CredentialBody> {
+    const id = addition ? await this.store.obtain(record.id) : null;
+    const { request, response } = await this.run(null, id);
     const opened = request.session;
     if (!opened) throw new Error('express-session opened no session');
     opened.sessionId = record.id;
-    await new Promise<void>((resolve, reject) =>
-      opened.save((error?: Error) => (error ? reject(error) : resolve())),
-    );
+    if (id === null) {
+      await new Promise<void>((resolve, reject) =>
+        opened.save((error?: Error) => (error ? reject(error) : resolve())),
+      );
+    }
     const maxAgeSeconds = cookieSeconds(record);
     exchange.setCookie(cookieFrom(response, maxAgeSeconds));
     const csrfToken = this.csrf.issue(record.id);
@@ -104,12 +114,19 @@ export class SessionStrategy implements AuthStrategy {
     );
   }
 
-  /** Lets express-session look at one cookie value, or at none. Rejects when the store failed. */
-  private async run(value: string | null): Promise<{ request: SessionRequest; response: ServerResponse }> {
+  /**
+   * Lets express-session look at one cookie value, or at none and open a session, of that id where one is given. Rejects when the
+   * store failed.
+   */
+  private async run(
+    value: string | null,
+    givenId: string | null = null,
+  ): Promise<{ request: SessionRequest; response: ServerResponse }> {
     const request: SessionRequest = Object.assign(new IncomingMessage(this.socket), {
       secure: this.config.server.isHttps,
       originalUrl: '/',
     });
+    if (givenId !== null) this.givenIds.set(request, givenId);
     if (value !== null) request.headers.cookie = `${this.cookieName}=${value}`;
     const response = new ServerResponse(request);
     await new Promise<void>((resolve, reject) =>
