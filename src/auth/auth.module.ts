@@ -13,6 +13,8 @@ import { AuthService } from './auth.service.js';
 import { Authenticator } from './authenticator.js';
 import { CsrfController } from './csrf.controller.js';
 import { EnabledStrategies } from './enabled-strategies.js';
+import { ForwardAuthController } from './forward-auth.controller.js';
+import { ForwardAuthHeaders } from './forward-auth-headers.js';
 import { LocalStrategy } from './local.strategy.js';
 import { MeController } from './me.controller.js';
 import { PasswordChangeService } from './password-change.service.js';
@@ -52,6 +54,7 @@ export class AuthModule {
         MeController,
         SessionResourceController,
         CsrfController,
+        ForwardAuthController,
         ...(refreshes ? [RefreshController] : []),
       ],
       providers: [
@@ -73,6 +76,7 @@ export class AuthModule {
         LocalStrategy,
         Authenticator,
         PrincipalCache,
+        ForwardAuthHeaders,
         AuthService,
         PasswordChangeService,
       ],
