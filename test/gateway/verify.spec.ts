@@ -27,7 +27,7 @@ async function signedUp(app: TestApp): Promise<TestClient> {
 const verify = (
   app: TestApp,
   { credentials }: Pick<TestClient, 'credentials'>,
-  { method = 'GET', path = '/auth/verify', headers = {} as WireHeaders } = {},
+  { method = 'GET', path = '/auth/verify', headers = {} } = {},
 ): Promise<WireAnswer> => wire(app.url, method, path, { headers: { ...credentials, ...headers } });
 
 const NOBODY = { credentials: {} };
