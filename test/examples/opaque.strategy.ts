@@ -11,6 +11,8 @@ import { SessionsService } from '../../src/sessions/sessions.service.js';
 const PREFIX = 'opq_';
 /** 256 bits: nobody guesses one, so a plain SHA-256 protects them at rest. */
 const TOKEN_BYTES = 32;
+/** Of a token's hash, at its end: what was mistyped, cut off or made up is refused without a query. */
+const CHECKSUM_LENGTH = 8;
 
 /** Bearer tokens that say nothing: random, looked up by their hash, good for as long as their session. */
 @Injectable()
@@ -30,12 +32,15 @@ export class OpaqueStrategy implements AuthStrategy {
   }
 
   async authenticate(exchange: HttpExchange): Promise<SessionRecord> {
-    const secretHash = sha256(this.credentialIn(exchange) ?? '');
-    return liveOrRejected(await this.sessions.findBySecret(this.name, secretHash));
+    const token = this.credentialIn(exchange) ?? '';
+    const value = token.slice(0, -CHECKSUM_LENGTH);
+    if (token !== value + checksum(value)) throw new CredentialRejected('credential_invalid');
+    return liveOrRejected(await this.sessions.findBySecret(this.name, sha256(token)));
   }
 
   async issue(session: SessionRecord): Promise<CredentialBody> {
-    const token = PREFIX + randomBytes(TOKEN_BYTES).toString('base64url');
+    const value = PREFIX + randomBytes(TOKEN_BYTES).toString('base64url');
+    const token = value + checksum(value);
     const credential = { sessionId: session.id, strategy: this.name, secretHash: sha256(token) };
     // Null: the session ended while we were at it.
     if (!(await this.credentials.put(credential))) throw new CredentialRejected('credential_invalid');
@@ -47,6 +52,10 @@ export class OpaqueStrategy implements AuthStrategy {
   discard(): void {
     return;
   }
+}
+
+function checksum(value: string): string {
+  return sha256(value).toString('base64url').slice(0, CHECKSUM_LENGTH);
 }
 
 function sha256(token: string): Buffer {

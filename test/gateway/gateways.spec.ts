@@ -60,7 +60,7 @@ for (const { name, program } of installed) {
 
     /** A request through the gateway, and what of it has reached the application. */
     async function through(
-      client: Pick<TestClient, 'credentials'>,
+      client: { readonly credentials: WireHeaders },
       method: string,
       headers: WireHeaders = {},
       body?: unknown,

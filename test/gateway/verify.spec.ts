@@ -26,7 +26,7 @@ async function signedUp(app: TestApp): Promise<TestClient> {
 
 const verify = (
   app: TestApp,
-  { credentials }: Pick<TestClient, 'credentials'>,
+  { credentials }: { readonly credentials: WireHeaders },
   { method = 'GET', path = '/auth/verify', headers = {} } = {},
 ): Promise<WireAnswer> => wire(app.url, method, path, { headers: { ...credentials, ...headers } });
 
