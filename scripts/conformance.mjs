@@ -22,6 +22,9 @@ Exit code: 0 all held, 1 something did not hold, 2 the file could not be tried.`
 const FAILED = 1;
 const USAGE = 2;
 
+const CALLED_FROM = process.cwd();
+// Where the settings of the compiler are looked for.
+process.chdir(ROOT);
 register('@swc-node/register/esm', import.meta.url);
 const { LOOKING_BACK, PROPERTIES, propertyOf } = await import('../test/conformance/properties.ts');
 const ROWS = PROPERTIES.map(([row]) => row);
@@ -72,7 +75,7 @@ function readOptions() {
   if (unknown.length > 0) throw new Error(`--only: no row "${unknown[0]}"; there are: ${ROWS.join(', ')}`);
   // npm runs scripts in the folder of package.json, and says here where it was called.
   const from = process.env.npm_lifecycle_event === 'conformance' ? process.env.INIT_CWD : undefined;
-  const file = resolve(from ?? process.cwd(), path);
+  const file = resolve(from ?? CALLED_FROM, path);
   if (!existsSync(file)) throw new Error(`${file}: no such file`);
   if (!statSync(file).isFile()) throw new Error(`${file} is not a file`);
   if (!/\.[cm]?[jt]s$/.test(file)) throw new Error(`${file} is neither TypeScript nor JavaScript`);
