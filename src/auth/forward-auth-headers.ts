@@ -3,7 +3,6 @@ import { Injectable } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
 import { AppConfig } from '../config/app-config.js';
 import { KeyRing } from '../keys/key-ring.js';
-import type { SigningKeyPair } from '../keys/signing-key-store.js';
 import type { Authentication, SessionView } from '../principal/authentication.js';
 
 /** `typ` of the tokens for services behind a gateway (RFC 8725 section 3.11): no access token, and never taken for one. */
@@ -17,7 +16,6 @@ const ROLE_IN_HEADER = /^[\x21-\x2b\x2d-\x7e]+$/;
 
 interface Issued {
   readonly headers: Readonly<Record<string, string>>;
-  readonly keyId: string;
   /** `performance.now()` */
   readonly reuseUntil: number;
 }
@@ -27,7 +25,7 @@ interface Issued {
 export class ForwardAuthHeaders {
   /**
    * By the reading of the session that one credential led to, which is remembered with the credential and dropped as soon as
-   * anything about it changes (PrincipalCache): so a token never says what is no longer true when it goes out.
+   * anything about it changes, or a key is withdrawn (PrincipalCache): so a token never says what is no longer true when it goes out.
    */
   private readonly issued = new WeakMap<SessionView, Issued>();
 
@@ -40,10 +38,8 @@ export class ForwardAuthHeaders {
   /** Costs a signature once per credential and 30 s. @throws Problem `unavailable` while no signing key is known */
   of(authentication: Authentication): Readonly<Record<string, string>> {
     const now = performance.now();
-    const key = this.keys.signingKey();
     const known = this.issued.get(authentication.session);
-    // A key that no longer signs may have been withdrawn.
-    if (known && now < known.reuseUntil && known.keyId === key.id) return known.headers;
+    if (known && now < known.reuseUntil) return known.headers;
     const { principal, session } = authentication;
     const databaseTime = session.readAt.getTime() + now - session.readAtMonotonic;
     const headers = Object.freeze({
@@ -51,15 +47,16 @@ export class ForwardAuthHeaders {
       'x-auth-session-id': principal.sessionId,
       'x-auth-roles': principal.roles.filter((role) => ROLE_IN_HEADER.test(role)).join(','),
       'x-auth-strategy': principal.strategy,
-      'x-auth-token': this.sign(authentication, databaseTime, key),
+      'x-auth-token': this.sign(authentication, databaseTime),
     });
     // `iat` is a whole second, up to one ago.
     const reuseUntil = now + REUSE_MILLISECONDS - (databaseTime % 1000);
-    this.issued.set(session, { headers, keyId: key.id, reuseUntil });
+    this.issued.set(session, { headers, reuseUntil });
     return headers;
   }
 
-  private sign({ principal, session }: Authentication, databaseTime: number, key: SigningKeyPair): string {
+  private sign({ principal, session }: Authentication, databaseTime: number): string {
+    const key = this.keys.signingKey();
     const { issuer, forwardAuthAudience } = this.config.jwt;
     const iat = Math.floor(databaseTime / 1000);
     // This very request is activity: the idle time begins anew.
