@@ -15,6 +15,8 @@ const SPOOFED = {
   'x-auth-roles': 'spoofed,admin',
   'x-auth-strategy': 'spoofed',
   'x-auth-token': 'spoofed',
+  // CGI, WSGI and PHP take it for the same.
+  x_auth_token: 'spoofed',
 };
 /** What may never reach the application: whoever has it could act as the user everywhere. */
 const CREDENTIALS = ['cookie', 'authorization', 'x-csrf-token'];

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { testServerAddress } from '../support/test-database.js';
-import { PROPERTIES } from './properties.js';
+import { PROPERTIES } from '../conformance/properties.js';
 
 const ROOT = join(import.meta.dirname, '../..');
 const OPAQUE = join(ROOT, 'test/examples/opaque.strategy.ts');
