@@ -15,6 +15,8 @@ import { CredentialExchangeController } from './credential-exchange.controller.j
 import { CredentialExchangeService } from './credential-exchange.service.js';
 import { CsrfController } from './csrf.controller.js';
 import { EnabledStrategies } from './enabled-strategies.js';
+import { ForwardAuthController } from './forward-auth.controller.js';
+import { ForwardAuthHeaders } from './forward-auth-headers.js';
 import { LocalStrategy } from './local.strategy.js';
 import { MeController } from './me.controller.js';
 import { PasswordChangeService } from './password-change.service.js';
@@ -55,6 +57,7 @@ export class AuthModule {
         SessionResourceController,
         CsrfController,
         CredentialExchangeController,
+        ForwardAuthController,
         ...(refreshes ? [RefreshController] : []),
       ],
       providers: [
@@ -76,6 +79,7 @@ export class AuthModule {
         LocalStrategy,
         Authenticator,
         PrincipalCache,
+        ForwardAuthHeaders,
         AuthService,
         PasswordChangeService,
         CredentialExchangeService,

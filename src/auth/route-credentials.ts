@@ -1,6 +1,6 @@
 import { SetMetadata, applyDecorators } from '@nestjs/common';
 import { ApiSecurity } from '../openapi/decorators.js';
-import { Public, SIGNS_IN } from '../principal/decorators.js';
+import { FORWARDED, Public, SIGNS_IN } from '../principal/decorators.js';
 
 /** Metadata: which credential a route is about, where it is not the ordinary one. */
 export const CREDENTIAL_RULE = 'latchkey:credential-rule';
@@ -21,3 +21,6 @@ export const AcceptsCredentialToExchange = () =>
 
 /** The route needs no credential and hands one out: public, but no page of a foreign origin may call it. */
 export const SignsIn = () => applyDecorators(Public(), SetMetadata(SIGNS_IN, true));
+
+/** The route answers a gateway about a request that was sent to it: CSRF is judged by the method of that one. */
+export const AnswersGateways = () => SetMetadata(FORWARDED, true);

@@ -46,7 +46,10 @@ export function createEdge(parts: EdgeParts): onRequestHookHandler {
     const refusal = refuseTarget(raw);
     if (refusal !== null) done(refusal);
     else if (request.is404) answerUnrouted(paths, request, reply, done);
-    else if (isBodyTooLarge(raw)) done(TOO_LARGE);
+    else if (request.routeOptions.config.ignoresBody === true) {
+      if (forgetBody(raw)) reply.header('connection', 'close');
+      done();
+    } else if (isBodyTooLarge(raw)) done(TOO_LARGE);
     else {
       ignoreTypeOfNothing(raw);
       done();
@@ -84,6 +87,18 @@ function answerUnrouted(
 function isBodyTooLarge(raw: IncomingMessage): boolean {
   const length = raw.headers['content-length'];
   return length !== undefined && Number(length) > MAX_BODY;
+}
+
+/**
+ * Makes a request one without a body. @returns whether one was announced: it may never come, or be taken for the next request, so
+ * nothing more can be read from this connection
+ */
+function forgetBody({ headers }: IncomingMessage): boolean {
+  const { 'content-length': length, 'transfer-encoding': encoding } = headers;
+  headers['content-type'] = undefined;
+  headers['content-length'] = undefined;
+  headers['transfer-encoding'] = undefined;
+  return encoding !== undefined || (length !== undefined && length !== '0');
 }
 
 /** A request without a body is one whatever its Content-Type says; Fastify would judge the type of nothing. */

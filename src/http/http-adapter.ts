@@ -19,6 +19,9 @@ import './fastify-types.js';
 /** Lets a route take `application/x-www-form-urlencoded` besides JSON. */
 export const AcceptsForm = () => RouteConfig({ form: true });
 
+/** Nothing is read after the headers: for gateways, which ask about a request without its body and may leave its length in. */
+export const IgnoresBody = () => RouteConfig({ ignoresBody: true });
+
 /**
  * Fastify under Nest, with every limit of the contract. The instance is made here, not by Nest, so that our first hook runs
  * before all of Nest's and for every request that the router sees.

@@ -3,6 +3,7 @@ import type * as Swagger from '@nestjs/swagger';
 type Name =
   | 'ApiBody'
   | 'ApiConsumes'
+  | 'ApiExcludeController'
   | 'ApiOperation'
   | 'ApiParam'
   | 'ApiQuery'
@@ -29,6 +30,7 @@ function deferred<N extends Name>(name: N) {
 
 export const ApiBody = deferred('ApiBody');
 export const ApiConsumes = deferred('ApiConsumes');
+export const ApiExcludeController = deferred('ApiExcludeController');
 export const ApiOperation = deferred('ApiOperation');
 export const ApiParam = deferred('ApiParam');
 export const ApiQuery = deferred('ApiQuery');

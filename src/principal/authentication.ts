@@ -18,6 +18,11 @@ export interface SessionView {
   readonly expiresAt: Date;
   /** The end if nothing happens until then. */
   readonly idleExpiresAt: Date;
+  readonly lastSeenAt: Date;
+  /** The database's time of this reading. All limits are judged by it, never by a node's own clock. */
+  readonly readAt: Date;
+  /** `performance.now()` of this node when the reading arrived. */
+  readonly readAtMonotonic: number;
 }
 
 /** The outcome of the authentication guard for one request. */

@@ -9,6 +9,9 @@ export const ACCEPTS = 'latchkey:accepts';
 /** The route signs in, so CSRF applies to it although it needs no credential. */
 export const SIGNS_IN = 'latchkey:signs-in';
 
+/** The route answers a gateway about a request that was sent to it: CSRF is judged by that one's method. */
+export const FORWARDED = 'latchkey:forwarded';
+
 /** Opens a route or controller to requests without a credential. Everything else is closed. */
 export const Public = () => applyDecorators(SetMetadata(PUBLIC, true), ApiSecurity({}));
 

@@ -3,9 +3,10 @@ import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { AppConfig } from '../config/app-config.js';
 import { isListedOrigin } from '../http/listed-origin.js';
+import { originalMethod } from '../http/original-method.js';
 import { Problem } from '../http/problem.js';
 import type { AuthenticatedRequest } from '../principal/authentication.js';
-import { SIGNS_IN } from '../principal/decorators.js';
+import { FORWARDED, SIGNS_IN } from '../principal/decorators.js';
 import type { SessionId } from '../principal/principal.js';
 import { CsrfTokens } from './csrf-tokens.js';
 
@@ -14,18 +15,23 @@ export const CSRF_HEADER = 'X-CSRF-Token';
 
 type Verdict = 'pass' | 'token';
 
+interface RouteRule {
+  readonly signsIn: boolean;
+  readonly forwarded: boolean;
+}
+
 /**
  * Cross-site request forgery (contract section 5): judged for unsafe methods when the browser sent a live credential unasked,
  * or when the route signs in. Sources: OWASP CSRF prevention (fetch metadata, origin, HMAC token). `Referer` is not used.
  */
 @Injectable()
 export class CsrfGuard implements CanActivate {
-  private readonly signsIn = new WeakMap<object, boolean>();
+  private readonly rules = new WeakMap<object, RouteRule>();
   private readonly isListed: (origin: string) => boolean;
   private readonly always: boolean;
 
   constructor(
-    config: AppConfig,
+    private readonly config: AppConfig,
     private readonly reflector: Reflector,
     private readonly tokens: CsrfTokens,
   ) {
@@ -35,11 +41,26 @@ export class CsrfGuard implements CanActivate {
 
   canActivate(context: ExecutionContext): true {
     const request = context.switchToHttp().getRequest<FastifyRequest & AuthenticatedRequest>();
-    if (request.method === 'GET' || request.method === 'HEAD') return true;
+    const { signsIn, forwarded } = this.rules.get(context.getHandler()) ?? this.ruleOf(context);
     const sessions = request.authentication?.ambientSessionIds ?? [];
+    if (forwarded ? sessions.length === 0 || this.isForwardedSafely(request) : isSafe(request)) return true;
     if (sessions.length > 0) this.judge(request, sessions);
-    else if (this.signsInAt(context)) this.judgeOrigin(request);
+    else if (signsIn) this.judgeOrigin(request);
     return true;
+  }
+
+  /**
+   * A gateway may always ask by GET. In production it has to say what its client asked for, and to be one of those that are believed:
+   * else every unsafe request would pass as a safe one, and nobody would notice.
+   */
+  private isForwardedSafely(request: FastifyRequest): boolean {
+    const { isSafe: safe, isNamed, isTrusted } = originalMethod(request);
+    if (!this.config.isProduction || isNamed === isTrusted) return safe;
+    throw new Problem('csrf_failed', {
+      detail: isTrusted
+        ? 'The gateway must send the method of the original request in X-Forwarded-Method (or X-Original-Method).'
+        : 'X-Forwarded-Method and X-Original-Method count only from a gateway that is in TRUST_PROXY.',
+    });
   }
 
   /** Row (a) of the contract: a live credential came along. */
@@ -68,15 +89,17 @@ export class CsrfGuard implements CanActivate {
     throw new Problem('csrf_failed', { detail: 'The browser says that another site sent this request.' });
   }
 
-  private signsInAt(context: ExecutionContext): boolean {
-    const handler = context.getHandler();
-    let signsIn = this.signsIn.get(handler);
-    if (signsIn === undefined) {
-      signsIn =
-        this.reflector.getAllAndOverride<boolean | undefined>(SIGNS_IN, [handler, context.getClass()]) ===
-        true;
-      this.signsIn.set(handler, signsIn);
-    }
-    return signsIn;
+  private ruleOf(context: ExecutionContext): RouteRule {
+    const targets = [context.getHandler(), context.getClass()];
+    const rule = {
+      signsIn: this.reflector.getAllAndOverride<boolean | undefined>(SIGNS_IN, targets) === true,
+      forwarded: this.reflector.getAllAndOverride<boolean | undefined>(FORWARDED, targets) === true,
+    };
+    this.rules.set(context.getHandler(), rule);
+    return rule;
   }
+}
+
+function isSafe({ method }: FastifyRequest): boolean {
+  return method === 'GET' || method === 'HEAD';
 }

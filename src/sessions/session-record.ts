@@ -9,12 +9,9 @@ export interface SessionRecord extends SessionView {
   readonly state: SessionState;
   readonly authenticatedAt: Date;
   readonly factors: readonly string[];
-  readonly lastSeenAt: Date;
   /** Signed in with `remember: true`: the cookie outlives the browser, the limits are the longer ones. */
   readonly remembered: boolean;
   readonly user: UserView;
-  /** The database's time of this reading. All limits are judged by it, never by a node's own clock. */
-  readonly readAt: Date;
   /** How often at most the use of the session is noted: every min(60 s, idle time / 10), in milliseconds. */
   readonly activityInterval: number;
   /** Milliseconds from the reading until the use of the session is due to be noted; negative when it is overdue. */
@@ -77,6 +74,7 @@ export function sessionRecord(row: SessionRow): SessionRecord {
     lastSeenAt: row.last_seen_at,
     remembered: row.remembered,
     readAt: row.read_at,
+    readAtMonotonic: performance.now(),
     activityInterval: interval,
     activityDueIn: interval - (row.read_at.getTime() - notedAt),
     user: {

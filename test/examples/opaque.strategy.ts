@@ -16,6 +16,8 @@ import { SessionsService } from '../../src/sessions/sessions.service.js';
 const PREFIX = 'opq_';
 /** 256 bits: nobody guesses one, so a plain SHA-256 protects them at rest. */
 const TOKEN_BYTES = 32;
+/** Of a token's hash, at its end: what was mistyped, cut off or made up is refused without a query. */
+const CHECKSUM_LENGTH = 8;
 
 /** Bearer tokens that say nothing: random, looked up by their hash, good for as long as their session. */
 @Injectable()
@@ -35,8 +37,10 @@ export class OpaqueStrategy implements AuthStrategy {
   }
 
   async authenticate(exchange: HttpExchange): Promise<SessionRecord> {
-    const secretHash = sha256(this.credentialIn(exchange) ?? '');
-    return liveOrRejected(await this.sessions.findBySecret(this.name, secretHash));
+    const token = this.credentialIn(exchange) ?? '';
+    if (token !== tokenOf(token.slice(PREFIX.length, -CHECKSUM_LENGTH)))
+      throw new CredentialRejected('credential_invalid');
+    return liveOrRejected(await this.sessions.findBySecret(this.name, sha256(token)));
   }
 
   async issue(session: SessionRecord, _exchange: HttpExchange, addition?: Addition): Promise<CredentialBody> {
@@ -44,20 +48,20 @@ export class OpaqueStrategy implements AuthStrategy {
     // The session ended while we were at it.
     if (secret === null) throw new CredentialRejected('credential_invalid');
     const expiresIn = Math.floor((session.expiresAt.getTime() - session.readAt.getTime()) / 1000);
-    return { accessToken: PREFIX + secret, tokenType: 'Bearer', expiresIn };
+    return { accessToken: tokenOf(secret), tokenType: 'Bearer', expiresIn };
   }
 
   /** At a sign-in: random, and never twice the same. */
   private async draw({ id: sessionId }: SessionRecord): Promise<string | null> {
     const secret = randomBytes(TOKEN_BYTES).toString('base64url');
-    const secretHash = sha256(PREFIX + secret);
+    const secretHash = sha256(tokenOf(secret));
     const kept = await this.credentials.put({ sessionId, strategy: this.name, secretHash });
     return kept && secret;
   }
 
   /** At an exchange: derived, so that requests that race are told the same. */
   private obtain({ id: sessionId }: SessionRecord): Promise<string | null> {
-    const hashOf = (secret: string): Buffer => sha256(PREFIX + secret);
+    const hashOf = (secret: string): Buffer => sha256(tokenOf(secret));
     return this.credentials.obtainSecret({ sessionId, strategy: this.name, hashOf });
   }
 
@@ -65,6 +69,11 @@ export class OpaqueStrategy implements AuthStrategy {
   discard(): void {
     return;
   }
+}
+
+function tokenOf(secret: string): string {
+  const value = PREFIX + secret;
+  return value + sha256(value).toString('base64url').slice(0, CHECKSUM_LENGTH);
 }
 
 function sha256(token: string): Buffer {

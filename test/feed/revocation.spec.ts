@@ -5,6 +5,7 @@ import { PrincipalCache } from '../../src/auth/principal-cache.js';
 import { SessionFeed } from '../../src/feed/session-feed.js';
 import { SessionsService } from '../../src/sessions/sessions.service.js';
 import { eventually } from '../support/processes.js';
+import { WITH_OPAQUE } from '../examples/with-opaque.js';
 import { type QuickSession, openSession } from '../support/quick-sessions.js';
 import { TestApp } from '../support/test-app.js';
 import { PASSWORD, type TestClient } from '../support/test-client.js';
@@ -14,15 +15,16 @@ const LATEST_MILLISECONDS = 1000;
 const ROUNDS = Number(process.env.LATCHKEY_ROUNDS ?? 200);
 
 /** Three nodes on one database. What one of them ends, the others must refuse within a second, however it was ended. */
-describe.each(['session', 'jwt'] as const)('three nodes, %s', (mode) => {
+describe.each(['session', 'jwt', 'opaque'] as const)('three nodes, %s', (mode) => {
   let nodes: TestApp[];
   let [a, b, c] = [] as TestApp[] as [TestApp, TestApp, TestApp];
   let user: TestClient;
   let userId: string;
 
   beforeAll(async () => {
-    a = await TestApp.start({ mode, env: { SESSION_MAX_PER_USER: '10000' } });
-    const shared = { mode, database: a.database, env: { SESSION_MAX_PER_USER: '10000' } };
+    const node = { mode, strategies: WITH_OPAQUE, env: { SESSION_MAX_PER_USER: '10000' } };
+    a = await TestApp.start(node);
+    const shared = { ...node, database: a.database };
     b = await TestApp.start(shared);
     c = await TestApp.start(shared);
     nodes = [a, b, c];

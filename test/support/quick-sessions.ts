@@ -1,3 +1,4 @@
+import type { AuthStrategy } from '../../src/auth/auth-strategy.js';
 import type { HttpExchange } from '../../src/auth/http-exchange.js';
 import { SessionStrategy } from '../../src/auth/strategies/session.strategy.js';
 import { AccessTokens } from '../../src/auth/strategies/access-token.js';
@@ -6,6 +7,7 @@ import { Database } from '../../src/database/database.js';
 import type { SessionId, UserId } from '../../src/principal/principal.js';
 import type { SessionRecord } from '../../src/sessions/session-record.js';
 import { SessionsService } from '../../src/sessions/sessions.service.js';
+import { OpaqueStrategy } from '../examples/opaque.strategy.js';
 import { parseSetCookie } from './cookie-jar.js';
 import type { TestApp } from './test-app.js';
 
@@ -19,7 +21,7 @@ export interface QuickSession {
 export async function openSession(
   app: TestApp,
   userId: string,
-  strategy: 'session' | 'jwt',
+  strategy: 'session' | 'jwt' | 'opaque',
 ): Promise<QuickSession> {
   const record = await app.get(Database).transaction((tx) =>
     app.get(SessionsService).start(tx, {
@@ -33,9 +35,11 @@ export async function openSession(
   );
   return {
     id: record.id,
-    headers: strategy === 'session' ? await cookie(app, record) : await bearer(app, record),
+    headers: await HEADERS[strategy](app, record),
   };
 }
+
+const HEADERS = { session: cookie, jwt: bearer, opaque };
 
 async function cookie(app: TestApp, record: SessionRecord): Promise<Record<string, string>> {
   const cookies: string[] = [];
@@ -48,4 +52,10 @@ async function cookie(app: TestApp, record: SessionRecord): Promise<Record<strin
 async function bearer(app: TestApp, record: SessionRecord): Promise<Record<string, string>> {
   await app.get(RefreshTokens).issue(record, 'jwt');
   return { authorization: `Bearer ${app.get(AccessTokens).issue(record).token}` };
+}
+
+async function opaque(app: TestApp, record: SessionRecord): Promise<Record<string, string>> {
+  const exchange = {} as HttpExchange;
+  const { accessToken } = await app.get<AuthStrategy>(OpaqueStrategy).issue(record, exchange);
+  return { authorization: `Bearer ${accessToken}` };
 }
