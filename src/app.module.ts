@@ -12,6 +12,7 @@ import { HealthModule } from './health/health.module.js';
 import { LOGGER, type Logger } from './http/logger.js';
 import { MetricsModule } from './metrics/metrics.module.js';
 import { CsrfGuard } from './security/csrf.guard.js';
+import { ThrottleGuard } from './throttle/throttle.guard.js';
 
 @Global()
 @Module({})
@@ -50,8 +51,9 @@ export class AppModule {
         MetricsModule.forRoot(auth),
         ...modules,
       ],
-      // In this order on every request: who is it, did the page mean it, may they.
+      // In this order on every request: not too many, who is it, did the page mean it, may they.
       providers: [
+        { provide: APP_GUARD, useClass: ThrottleGuard },
         { provide: APP_GUARD, useClass: AuthGuard },
         { provide: APP_GUARD, useClass: CsrfGuard },
         { provide: APP_GUARD, useClass: RolesGuard },

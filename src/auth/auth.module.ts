@@ -6,6 +6,7 @@ import { KeysModule } from '../keys/keys.module.js';
 import { PasswordsModule } from '../passwords/passwords.module.js';
 import { SecurityModule } from '../security/security.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
+import { ThrottleModule } from '../throttle/throttle.module.js';
 import { UsersModule } from '../users/users.module.js';
 import type { AuthStrategy } from './auth-strategy.js';
 import { AuthController } from './auth.controller.js';
@@ -45,6 +46,7 @@ export class AuthModule {
         SessionsModule,
         KeysModule,
         SecurityModule,
+        ThrottleModule,
         JwtModule.register({}),
       ],
       controllers: [
@@ -76,7 +78,7 @@ export class AuthModule {
         AuthService,
         PasswordChangeService,
       ],
-      exports: [EnabledStrategies, Authenticator, PrincipalCache, SecurityModule],
+      exports: [EnabledStrategies, Authenticator, PrincipalCache, SecurityModule, ThrottleModule],
     };
   }
 }

@@ -8,6 +8,7 @@ import { CONNECTION_SETTINGS } from './connection-settings.js';
 import { isReadOnly, isRetryable, toApplicationError, unavailable } from './database-errors.js';
 import { PooledClient } from './pooled-client.js';
 import type { Queryable, Transaction } from './queryable.js';
+import { SidePool } from './side-pool.js';
 
 export type { Queryable, Transaction } from './queryable.js';
 
@@ -82,6 +83,11 @@ export class Database implements Queryable {
       connectionString,
       connectionTimeoutMillis: CONNECT_MS,
     });
+  }
+
+  /** Connections beside those of the requests; whoever opens them closes them before this database is closed. */
+  openSidePool(size: number, limitMilliseconds: number): SidePool {
+    return new SidePool(poolOf(this.dataSource).options, size, limitMilliseconds);
   }
 
   /**

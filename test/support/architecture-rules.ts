@@ -11,6 +11,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ['database'],
   ['events', 'feed'],
   ['users', 'keys', 'passwords', 'security'],
+  ['throttle'],
   ['sessions'],
   ['auth'],
   ['docs', 'health', 'metrics', 'entities.ts'],
@@ -30,6 +31,8 @@ export const CONFINED: Readonly<Record<string, readonly string[]>> = {
   argon2: ['src/passwords/'],
   pg: ['src/database/'],
   pino: ['src/http/logger.ts'],
+  'rate-limiter-flexible': ['src/throttle/'],
+  '@redis/client': ['src/throttle/redis-store.ts'],
 };
 
 /** The arrows that point the wrong way, in words. */
