@@ -4,7 +4,7 @@ import { Database } from '../database/database.js';
 import { LOGGER, type Logger } from '../http/logger.js';
 import { Problem } from '../http/problem.js';
 import type { CounterStore, Standing } from './counter-store.js';
-import { InsuredCounters, STORE_LIMIT_MILLISECONDS } from './insured-counters.js';
+import { InsuredCounters } from './insured-counters.js';
 import { type Limit, type Limits, limitsOf } from './limits.js';
 import { memoryStore } from './memory-store.js';
 import { postgresStore } from './postgres-store.js';
@@ -12,6 +12,8 @@ import { redisStore } from './redis-store.js';
 
 /** Beside the pool of the requests: enough for what one busy node counts. */
 const CONNECTIONS = 3;
+/** When a connection that does not answer is given up. The insurance takes over before. */
+const CONNECTION_LIMIT_MILLISECONDS = 1_000;
 
 /** A limit and what it is counted by. */
 export interface Counted {
@@ -106,5 +108,5 @@ export class Throttle implements OnApplicationBootstrap, OnApplicationShutdown {
 
 function sharedStore({ redisUrl }: AppConfig, database: Database): CounterStore {
   if (redisUrl !== null) return redisStore(redisUrl);
-  return postgresStore(database.openSidePool(CONNECTIONS, STORE_LIMIT_MILLISECONDS));
+  return postgresStore(database.openSidePool(CONNECTIONS, CONNECTION_LIMIT_MILLISECONDS));
 }
