@@ -28,14 +28,16 @@ export class SidePool {
     const client = await this.pool.connect();
     if (!(client instanceof PooledClient))
       throw new TypeError('this pool was not made by createDataSource()');
+    client.deadline = deadline;
     try {
-      client.deadline = deadline;
-      return (await client.query(sql, [...parameters])).rows;
-    } catch (error) {
-      throw client.lost ?? error;
-    } finally {
+      const { rows } = await client.query(sql, [...parameters]);
       client.deadline = Infinity;
-      client.release(client.lost ?? undefined);
+      client.release();
+      return rows;
+    } catch (error) {
+      // Whatever it was, the server may have become a replica, which this connection would never find out.
+      client.release(true);
+      throw client.lost ?? error;
     }
   }
 

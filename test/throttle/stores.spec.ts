@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
+import { Database } from '../../src/database/database.js';
 import { MetricsService } from '../../src/metrics/metrics.service.js';
 import { Throttle } from '../../src/throttle/throttle.js';
 import { OwnServer } from '../session/support/own-server.js';
@@ -109,6 +110,16 @@ describe('in PostgreSQL', () => {
       );
       expect(all.flat().sort()).toEqual([...times(5, 401), ...times(11, 429)]);
     }));
+
+  test('a connection on which something failed is not used again: its server may have become a replica', async () => {
+    const pool = one.get(Database).openSidePool(1, 10_000);
+    const pid = async () => (await pool.query<{ pid: number }>('SELECT pg_backend_pid() AS pid'))[0]?.pid;
+    const first = await pid();
+    expect(await pid()).toBe(first);
+    await expect(pool.query('SELECT 1 / 0')).rejects.toMatchObject({ code: '22012' });
+    expect(await pid()).not.toBe(first);
+    await pool.close();
+  });
 
   test('refusals are counted by limit', async () => {
     const name = 'latchkey_throttle_refused_total{limit="login-failures-per-account"}';
