@@ -1,19 +1,10 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { AppConfig } from '../config/app-config.js';
-import { Database } from '../database/database.js';
-import { LOGGER, type Logger } from '../http/logger.js';
 import { Problem } from '../http/problem.js';
-import type { CounterStore, Standing } from './counter-store.js';
-import { InsuredCounters } from './insured-counters.js';
+import type { Standing } from './counter-store.js';
+import type { InsuredCounters } from './insured-counters.js';
 import { type Limit, type Limits, limitsOf } from './limits.js';
-import { memoryStore } from './memory-store.js';
-import { postgresStore } from './postgres-store.js';
-import { redisStore } from './redis-store.js';
-
-/** Beside the pool of the requests: enough for what one busy node counts. */
-const CONNECTIONS = 3;
-/** When a connection that does not answer is given up. The insurance takes over before. */
-const CONNECTION_LIMIT_MILLISECONDS = 1_000;
+import { COUNTERS } from './open-counters.js';
 
 /** A limit and what it is counted by. */
 export interface Counted {
@@ -25,16 +16,15 @@ export interface Counted {
 @Injectable()
 export class Throttle implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly limits: Limits;
-  /** Null with `THROTTLE=off`. */
-  private readonly counters: InsuredCounters | null;
   private readonly refusals = new Map<string, number>();
 
-  constructor(config: AppConfig, database: Database, @Inject(LOGGER) logger: Logger) {
+  /** @param counters null with `THROTTLE=off` */
+  constructor(
+    config: AppConfig,
+    @Inject(COUNTERS) private readonly counters: InsuredCounters | null,
+  ) {
     this.limits = limitsOf(config.throttle);
     for (const { name } of Object.values<Limit>({ ...this.limits })) this.refusals.set(name, 0);
-    this.counters = config.throttle.enabled
-      ? new InsuredCounters(sharedStore(config, database), memoryStore(), logger)
-      : null;
   }
 
   /** False with `THROTTLE=off`: everything is granted then. */
@@ -104,9 +94,4 @@ export class Throttle implements OnApplicationBootstrap, OnApplicationShutdown {
   async onApplicationShutdown(): Promise<void> {
     await this.counters?.close();
   }
-}
-
-function sharedStore({ redisUrl }: AppConfig, database: Database): CounterStore {
-  if (redisUrl !== null) return redisStore(redisUrl);
-  return postgresStore(database.openSidePool(CONNECTIONS, CONNECTION_LIMIT_MILLISECONDS));
 }

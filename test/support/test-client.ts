@@ -128,10 +128,7 @@ export class TestClient {
   }
 
   /** Another client of the same user: a second device. */
-  sibling(
-    options: ClientOptions = this.options,
-    url = this.url,
-  ): TestClient {
+  sibling(options: ClientOptions = this.options, url = this.url): TestClient {
     const sibling = new TestClient(url, options);
     sibling.email = this.email;
     return sibling;

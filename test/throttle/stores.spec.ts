@@ -10,7 +10,13 @@ import { PASSWORD, TestClient, newEmail } from '../support/test-client.js';
 import { HAS_REDIS, OwnRedis, REDIS } from './support/own-redis.js';
 
 const WRONG = `${PASSWORD} but wrong`;
-const ON = { THROTTLE: 'on', TRUST_PROXY: '1', THROTTLE_LOGIN_FAILURES_PER_ACCOUNT: '5/1h' };
+const ON = {
+  THROTTLE: 'on',
+  TRUST_PROXY: '1',
+  THROTTLE_LOGIN_FAILURES_PER_ACCOUNT: '5/1h',
+  METRICS_PORT: '0',
+  HOST: '127.0.0.1',
+};
 
 let serial = 0;
 function newAddress(): string {
