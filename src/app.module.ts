@@ -11,6 +11,7 @@ import { FeedModule } from './feed/feed.module.js';
 import { HealthModule } from './health/health.module.js';
 import { LOGGER, type Logger } from './http/logger.js';
 import { CsrfGuard } from './security/csrf.guard.js';
+import { ThrottleGuard } from './throttle/throttle.guard.js';
 
 @Global()
 @Module({})
@@ -49,8 +50,9 @@ export class AppModule {
         ...(config.server.metricsPort === null ? [] : [metricsOf(auth)]),
         ...modules,
       ],
-      // In this order on every request: who is it, did the page mean it, may they.
+      // In this order on every request: not too many, who is it, did the page mean it, may they.
       providers: [
+        { provide: APP_GUARD, useClass: ThrottleGuard },
         { provide: APP_GUARD, useClass: AuthGuard },
         { provide: APP_GUARD, useClass: CsrfGuard },
         { provide: APP_GUARD, useClass: RolesGuard },

@@ -7,6 +7,7 @@ import type { Authentication } from '../principal/authentication.js';
 import { CurrentAuthentication, Public } from '../principal/decorators.js';
 import { CSRF_COOKIE } from '../security/cookies.js';
 import { CSRF_HEADER } from '../security/csrf.guard.js';
+import { Throttled } from '../throttle/throttle.guard.js';
 import { AuthService } from './auth.service.js';
 import { ConfigOut, LoginIn, LogoutIn, PasswordIn, SignedInOut, SignupIn } from './auth.schemas.js';
 import { EnabledStrategies } from './enabled-strategies.js';
@@ -28,6 +29,7 @@ export class AuthController {
   ) {}
 
   @Post('signup')
+  @Throttled('signup')
   @SignsIn()
   @ApiOperation({ summary: 'Create a user and sign in' })
   @Answers({ 201: SignedInOut })
@@ -36,6 +38,7 @@ export class AuthController {
   }
 
   @Post('login')
+  @Throttled('login')
   @HttpCode(200)
   @SignsIn()
   @ApiOperation({ summary: 'Sign in with email and password' })
@@ -59,6 +62,7 @@ export class AuthController {
   }
 
   @Post('password')
+  @Throttled('password')
   @HttpCode(204)
   @ApiOperation({
     summary: 'Change my password; ends all my other sessions and replaces the cookies of this one',

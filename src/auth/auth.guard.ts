@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Problem } from '../http/problem.js';
 import type { AuthenticatedRequest, Authentication } from '../principal/authentication.js';
 import { ACCEPTS, PUBLIC } from '../principal/decorators.js';
+import { AddressThrottle } from '../throttle/address-throttle.js';
 import { type AuthStrategy, CredentialRejected } from './auth-strategy.js';
 import { Authenticator } from './authenticator.js';
 import { EnabledStrategies } from './enabled-strategies.js';
@@ -26,6 +27,7 @@ export class AuthGuard implements CanActivate {
     private readonly reflector: Reflector,
     private readonly strategies: EnabledStrategies,
     private readonly authenticator: Authenticator,
+    private readonly requests: AddressThrottle,
   ) {}
 
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
@@ -52,6 +54,7 @@ export class AuthGuard implements CanActivate {
       if (!(error instanceof CredentialRejected)) throw error;
       // Logout takes the client's cookies back even when there is nothing left to end.
       if (rule.rule === 'any') for (const strategy of this.strategies.all) strategy.discard(exchange);
+      if (rule.rule === 'refresh') await this.requests.refusedRefresh(exchange);
       throw new Problem(error.code, { detail: error.detail ?? this.advice(error, exchange) });
     }
   }

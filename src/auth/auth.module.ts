@@ -6,6 +6,7 @@ import { KeysModule } from '../keys/keys.module.js';
 import { PasswordsModule } from '../passwords/passwords.module.js';
 import { SecurityModule } from '../security/security.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
+import { ThrottleModule } from '../throttle/throttle.module.js';
 import { UsersModule } from '../users/users.module.js';
 import type { AuthStrategy } from './auth-strategy.js';
 import { AuthController } from './auth.controller.js';
@@ -49,6 +50,7 @@ export class AuthModule {
         SessionsModule,
         KeysModule,
         SecurityModule,
+        ThrottleModule,
         JwtModule.register({}),
       ],
       controllers: [
@@ -84,7 +86,7 @@ export class AuthModule {
         PasswordChangeService,
         CredentialExchangeService,
       ],
-      exports: [EnabledStrategies, Authenticator, PrincipalCache, SecurityModule],
+      exports: [EnabledStrategies, Authenticator, PrincipalCache, SecurityModule, ThrottleModule],
     };
   }
 }

@@ -10,6 +10,9 @@ import type { SessionId, UserId } from '../principal/principal.js';
 import { SessionActivity } from '../sessions/session-activity.js';
 import type { SessionRecord } from '../sessions/session-record.js';
 import { SessionsService } from '../sessions/sessions.service.js';
+import { AddressThrottle } from '../throttle/address-throttle.js';
+import { KnownAddresses } from '../throttle/known-addresses.js';
+import { LoginThrottle } from '../throttle/login-throttle.js';
 import { UsersService } from '../users/users.service.js';
 import {
   type AuthStrategy,
@@ -44,9 +47,12 @@ export class AuthService {
     private readonly sessions: SessionsService,
     private readonly activity: SessionActivity,
     private readonly events: SecurityEvents,
+    private readonly logins: LoginThrottle,
+    private readonly requests: AddressThrottle,
+    private readonly knownAddresses: KnownAddresses,
   ) {}
 
-  /** Creates a user and signs in. @throws Problem `signup_closed`, `validation_failed`, `email_taken`, `overloaded` */
+  /** Creates a user and signs in. @throws Problem `signup_closed`, `validation_failed`, `too_many_requests`, `email_taken`, `overloaded` */
   async signUp(input: SignupIn, exchange: HttpExchange): Promise<SignedIn> {
     if (this.config.auth.signup === 'closed') throw new Problem('signup_closed');
     const strategy = this.strategies.primary;
@@ -57,6 +63,7 @@ export class AuthService {
         errors: weaknesses.map((message) => ({ path: 'password', message })),
       });
     }
+    await this.requests.signup(exchange);
     const passwordHash = await this.hasher.hash(input.password);
     const { email, name = null, remember = false } = input;
     return this.signIn(strategy, exchange, remember, async (tx) => {
@@ -66,11 +73,13 @@ export class AuthService {
     });
   }
 
-  /** Signs in with email and password. @throws Problem `login_failed`, `validation_failed`, `overloaded` */
+  /** Signs in with email and password. @throws Problem `login_failed`, `validation_failed`, `too_many_requests`, `overloaded` */
   async logIn(input: LoginIn, exchange: HttpExchange): Promise<SignedIn> {
     const strategy = this.strategyToIssue(input.strategy);
     if (isRefreshable(strategy)) strategy.checkTransport(exchange);
-    const proven = await this.proof.prove(input.email, input.password);
+    const proven = await this.logins.attempt(input.email, exchange, () =>
+      this.proof.prove(input.email, input.password),
+    );
     if (!proven) return await this.refuseLogin(input.email, exchange);
     return this.signIn(strategy, exchange, input.remember ?? false, async (tx) => {
       const unchanged = await this.users.lockVerified(tx, proven.user.id, proven.verifiedHash);
@@ -93,7 +102,10 @@ export class AuthService {
   async refresh(exchange: HttpExchange): Promise<Refreshed & { strategy: string }> {
     const strategy = this.strategies.refreshable.find((candidate) => candidate.refreshCredentialIn(exchange));
     if (!strategy) throw new Problem('credential_missing');
-    const refreshed = await rejectionsAsProblems(() => strategy.refresh(exchange));
+    const refreshed = await rejectionsAsProblems(
+      () => strategy.refresh(exchange),
+      () => this.requests.refusedRefresh(exchange),
+    );
     this.activity.seen(refreshed.session, strategy.name);
     return { ...refreshed, strategy: strategy.name };
   }
@@ -126,6 +138,7 @@ export class AuthService {
     const { address, userAgent } = exchange;
     const session = await this.database.transaction(async (tx) => {
       const userId = await identify(tx);
+      await this.knownAddresses.remember(tx, userId, address);
       return this.sessions.start(tx, {
         userId,
         factors: ['password'],
@@ -166,12 +179,15 @@ function isConflict(error: unknown): boolean {
 }
 
 /** Runs strategy code outside of the guard, where nobody else turns its refusals into a 401. */
-export async function rejectionsAsProblems<T>(work: () => Promise<T>): Promise<T> {
+export async function rejectionsAsProblems<T>(
+  work: () => Promise<T>,
+  onRejection?: () => Promise<void>,
+): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof CredentialRejected)
-      throw new Problem(error.code, error.detail ? { detail: error.detail } : {});
-    throw error;
+    if (!(error instanceof CredentialRejected)) throw error;
+    await onRejection?.();
+    throw new Problem(error.code, error.detail ? { detail: error.detail } : {});
   }
 }

@@ -8,6 +8,7 @@ import type { Authentication } from '../principal/authentication.js';
 import type { SessionId } from '../principal/principal.js';
 import { CredentialStore } from '../sessions/credential-store.js';
 import { SessionsService } from '../sessions/sessions.service.js';
+import { PasswordThrottle } from '../throttle/password-throttle.js';
 import { UsersService } from '../users/users.service.js';
 import { type AuthStrategy, CredentialRejected, isRefreshable } from './auth-strategy.js';
 import type { PasswordIn } from './auth.schemas.js';
@@ -26,10 +27,12 @@ export class PasswordChangeService {
     private readonly sessions: SessionsService,
     private readonly credentials: CredentialStore,
     private readonly events: SecurityEvents,
+    private readonly guesses: PasswordThrottle,
   ) {}
 
   /**
    * @throws Problem `password_incorrect` for a wrong current password, and for one that was changed meanwhile
+   * @throws Problem `too_many_requests` after too many wrong ones in this session
    * @throws Problem `validation_failed` for a new password that the policy refuses
    * @throws Problem `credential_invalid`, and nothing has changed, when the session has ended meanwhile
    */
@@ -45,7 +48,9 @@ export class PasswordChangeService {
       });
     }
     const account = await this.users.findById(principal.userId);
-    const matches = await this.hasher.verify(account?.passwordHash ?? null, input.currentPassword);
+    const matches = await this.guesses.attempt(session.id, exchange.reply, () =>
+      this.hasher.verify(account?.passwordHash ?? null, input.currentPassword),
+    );
     if (!account || !matches) throw new Problem('password_incorrect');
     const newHash = await this.hasher.hash(input.newPassword);
     const replaced = await this.cookieStrategiesToReplace(session.id, exchange);

@@ -1,6 +1,7 @@
 import { Body, Controller, HttpCode, Post } from '@nestjs/common';
 import { Answers } from '../http/answers.js';
 import { ApiBody, ApiOperation, ApiTags } from '../openapi/decorators.js';
+import { Throttled } from '../throttle/throttle.guard.js';
 import { AuthService } from './auth.service.js';
 import { RefreshIn, SignedInOut } from './auth.schemas.js';
 import { Exchange } from './exchange.decorator.js';
@@ -15,6 +16,7 @@ export class RefreshController {
   constructor(private readonly auth: AuthService) {}
 
   @Post('refresh')
+  @Throttled('refresh')
   @HttpCode(200)
   @AcceptsRefreshCredential()
   @ApiBody({ required: false })

@@ -4,6 +4,7 @@ import { AcceptsForm } from '../http/http-adapter.js';
 import { ApiConsumes, ApiOperation, ApiTags } from '../openapi/decorators.js';
 import type { Authentication, SessionView, UserView } from '../principal/authentication.js';
 import { CurrentAuthentication } from '../principal/decorators.js';
+import { Throttled } from '../throttle/throttle.guard.js';
 import { AuthService } from './auth.service.js';
 import { Exchange } from './exchange.decorator.js';
 import type { HttpExchange } from './http-exchange.js';
@@ -24,6 +25,7 @@ export class SessionResourceController {
   }
 
   @Post()
+  @Throttled('login')
   @HttpCode(200)
   @SignsIn()
   @AcceptsForm()

@@ -9,6 +9,7 @@ import { isReadOnly, isRetryable, toApplicationError, unavailable } from './data
 import { PooledClient } from './pooled-client.js';
 import { statementName } from './statement-name.js';
 import type { Queryable, Transaction } from './queryable.js';
+import { SidePool } from './side-pool.js';
 
 export type { Queryable, Transaction } from './queryable.js';
 
@@ -101,6 +102,11 @@ export class Database implements Queryable {
       connectionString,
       connectionTimeoutMillis: CONNECT_MS,
     });
+  }
+
+  /** Connections beside those of the requests; whoever opens them closes them before this database is closed. */
+  openSidePool(size: number, limitMilliseconds: number): SidePool {
+    return new SidePool(poolOf(this.dataSource).options, size, limitMilliseconds);
   }
 
   /**

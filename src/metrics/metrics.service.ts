@@ -1,15 +1,16 @@
 import { Injectable } from '@nestjs/common';
-import { Gauge, Registry, collectDefaultMetrics } from 'prom-client';
+import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import { PrincipalCache } from '../auth/principal-cache.js';
 import { SessionFeed } from '../feed/session-feed.js';
 import { PasswordHasher } from '../passwords/password-hasher.js';
+import { Throttle } from '../throttle/throttle.js';
 
 /** What an operator watches, in the Prometheus text format. A registry of our own: nothing is global. */
 @Injectable()
 export class MetricsService {
   private readonly registry = new Registry();
 
-  constructor(cache: PrincipalCache, feed: SessionFeed, hasher: PasswordHasher) {
+  constructor(cache: PrincipalCache, feed: SessionFeed, hasher: PasswordHasher, throttle: Throttle) {
     collectDefaultMetrics({ register: this.registry });
     const gauge = (name: string, help: string, read: () => number): void => {
       new Gauge({
@@ -42,6 +43,19 @@ export class MetricsService {
     );
     gauge('password_hashes_running', 'Password hashes being computed', () => hasher.running);
     gauge('password_hashes_waiting', 'Password hashes that wait', () => hasher.waiting);
+    gauge('throttle_insurance_in_use', '1 while this node counts rate limits by itself', () =>
+      Number(throttle.insuranceInUse),
+    );
+    new Counter({
+      name: 'latchkey_throttle_refused_total',
+      help: 'Requests refused since the start, by the limit that was exceeded',
+      labelNames: ['limit'],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const [limit, refused] of throttle.refused) this.inc({ limit }, refused);
+      },
+    });
   }
 
   /** The content type of {@link text}. */

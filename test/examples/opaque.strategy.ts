@@ -45,8 +45,7 @@ export class OpaqueStrategy implements AuthStrategy {
 
   async issue(session: SessionRecord, _exchange: HttpExchange, addition?: Addition): Promise<CredentialBody> {
     const secret = await (addition ? this.obtain(session) : this.draw(session));
-    // The session ended while we were at it.
-    if (secret === null) throw new CredentialRejected('credential_invalid');
+    if (secret === null) throw new CredentialRejected('credential_invalid'); // it has ended meanwhile
     const expiresIn = Math.floor((session.expiresAt.getTime() - session.readAt.getTime()) / 1000);
     return { accessToken: tokenOf(secret), tokenType: 'Bearer', expiresIn };
   }

@@ -161,7 +161,7 @@ unix_socket_dir =
     const shared = {
       mode: 'session',
       database: direct.database,
-      env: { DATABASE_URL: url, DATABASE_DIRECT_URL: direct.database.url },
+      env: { DATABASE_URL: url, DATABASE_DIRECT_URL: direct.database.url, THROTTLE: 'on' },
     };
     nodes = [await TestApp.start(shared), await TestApp.start(shared)];
   });

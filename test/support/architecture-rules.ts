@@ -12,6 +12,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ['database'],
   ['events', 'feed'],
   ['users', 'keys', 'passwords', 'security'],
+  ['throttle'],
   ['sessions'],
   ['auth'],
   ['docs', 'health', 'metrics', 'entities.ts'],
@@ -31,6 +32,8 @@ export const CONFINED: Readonly<Record<string, readonly string[]>> = {
   argon2: ['src/passwords/'],
   pg: ['src/database/'],
   pino: ['src/http/logger.ts'],
+  'rate-limiter-flexible': ['src/throttle/'],
+  '@redis/client': ['src/throttle/redis-store.ts'],
   // What takes long to load, and is not always wanted.
   '@nestjs/swagger': ['src/docs/', 'src/openapi/', 'src/http/problem.schema.ts'],
   'prom-client': ['src/metrics/'],

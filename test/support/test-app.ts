@@ -14,7 +14,7 @@ import { createApp } from '../../src/configure-app.js';
 import { Database } from '../../src/database/database.js';
 import { type SecurityEvent, SecurityEvents } from '../../src/events/security-events.js';
 import { createLogger } from '../../src/http/logger.js';
-import { TestClient } from './test-client.js';
+import { type ClientOptions, TestClient } from './test-client.js';
 import { type TestDatabase, createTestDatabase } from './test-database.js';
 
 /** Every mode that the contract must hold in. */
@@ -71,6 +71,8 @@ export class TestApp {
         PUBLIC_ORIGIN: 'http://localhost:3000',
         LOG_LEVEL: 'debug',
         LOG_FORMAT: 'json',
+        // Hundreds of sign-ins come from one address here. Tests that are about limits turn them on.
+        THROTTLE: 'off',
         ...env,
       },
       directory,
@@ -99,7 +101,7 @@ export class TestApp {
   }
 
   /** A client of this application; `origin` makes it a page of that origin. */
-  client(options?: { readonly origin?: string; readonly userAgent?: string }): TestClient {
+  client(options?: ClientOptions): TestClient {
     return new TestClient(this.url, options);
   }
 

@@ -18,6 +18,15 @@ export interface RequestOptions {
   readonly headers?: Readonly<Record<string, string | undefined>>;
 }
 
+/** What a client is, besides what it holds. */
+export interface ClientOptions {
+  /** Makes it a page of that origin. */
+  readonly origin?: string;
+  readonly userAgent?: string;
+  /** Where a proxy says that it is: for applications with `TRUST_PROXY`. */
+  readonly address?: string;
+}
+
 export const PASSWORD = 'a quite unlikely phrase 1';
 
 let serial = 0;
@@ -42,7 +51,7 @@ export class TestClient {
 
   constructor(
     readonly url: string,
-    private readonly options: { readonly origin?: string; readonly userAgent?: string } = {},
+    private readonly options: ClientOptions = {},
   ) {}
 
   /** The headers that carry this client's credentials. */
@@ -56,11 +65,12 @@ export class TestClient {
 
   /** Sends a request with all credentials that the client holds, and keeps what comes back. */
   async send(method: string, path: string, options: RequestOptions = {}): Promise<Answer> {
-    const { origin, userAgent = 'latchkey-tests' } = this.options;
+    const { origin, userAgent = 'latchkey-tests', address } = this.options;
     const sent: Record<string, string | undefined> = {
       'user-agent': userAgent,
       ...this.credentials,
       ...(origin && { origin, 'sec-fetch-site': 'same-origin' }),
+      ...(address && { 'x-forwarded-for': address }),
       ...(options.body !== undefined && { 'content-type': 'application/json' }),
       ...options.headers,
     };
@@ -124,10 +134,7 @@ export class TestClient {
   }
 
   /** Another client of the same user: a second device. */
-  sibling(
-    options: { readonly origin?: string; readonly userAgent?: string } = this.options,
-    url = this.url,
-  ): TestClient {
+  sibling(options: ClientOptions = this.options, url = this.url): TestClient {
     const sibling = new TestClient(url, options);
     sibling.email = this.email;
     return sibling;

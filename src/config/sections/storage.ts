@@ -22,6 +22,6 @@ export const storageSection = {
   ),
   DATABASE_POOL_SIZE: variable('database connections of this process', '10', integer(1, 1000)),
   DATABASE_MIGRATE: variable('run pending migrations at start: true or false', 'true', flag),
-  REDIS_URL: optional('optional Redis for rate limits that all nodes share', 'none', redisUrl),
+  REDIS_URL: optional('optional Redis for the counters of the rate limits', 'none', redisUrl),
   AUDIT_RETENTION: variable('how long security events are kept', '400d', duration),
 };

@@ -1,0 +1,48 @@
+import pg from 'pg';
+import { PooledClient } from './pooled-client.js';
+
+/**
+ * A few connections beside the pool of the requests, for work that must neither wait for that pool nor hold it up, and that is
+ * given up soon. Each query commits by itself.
+ */
+export class SidePool {
+  private readonly pool: pg.Pool;
+
+  /**
+   * @param settings those of the pool that it stands beside
+   * @param limitMilliseconds what a query may take, waiting for a connection included
+   */
+  constructor(
+    settings: pg.PoolConfig,
+    size: number,
+    private readonly limitMilliseconds: number,
+  ) {
+    this.pool = new pg.Pool({ ...settings, max: size, connectionTimeoutMillis: limitMilliseconds });
+    // An idle connection that is lost is nobody's business: the next query opens another.
+    this.pool.on('error', () => undefined);
+  }
+
+  /** The rows of one statement. Rejects with the driver's error, within the limit. */
+  async query<T>(sql: string, parameters: readonly unknown[] = []): Promise<T[]> {
+    const deadline = performance.now() + this.limitMilliseconds;
+    const client = await this.pool.connect();
+    if (!(client instanceof PooledClient))
+      throw new TypeError('this pool was not made by createDataSource()');
+    client.deadline = deadline;
+    try {
+      const { rows } = await client.query(sql, [...parameters]);
+      client.deadline = Infinity;
+      client.release();
+      return rows;
+    } catch (error) {
+      // Whatever it was, the server may have become a replica, which this connection would never find out.
+      client.release(true);
+      throw client.lost ?? error;
+    }
+  }
+
+  /** Ends all connections. */
+  async close(): Promise<void> {
+    await this.pool.end();
+  }
+}

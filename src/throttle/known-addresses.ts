@@ -1,0 +1,37 @@
+import { Injectable } from '@nestjs/common';
+import { Database, type Queryable } from '../database/database.js';
+import type { UserId } from '../principal/principal.js';
+import { ThrottleKeys } from './throttle-keys.js';
+
+/** How long an account's address counts as known after the last sign-in from it. */
+export const KNOWN_DAYS = 30;
+
+/** The addresses that an account has signed in from lately: a stranger's guesses do not lock it out there. */
+@Injectable()
+export class KnownAddresses {
+  constructor(
+    private readonly database: Database,
+    private readonly keys: ThrottleKeys,
+  ) {}
+
+  /** Whether the account of that canonical email knows the address. False for an account that does not exist. */
+  async knows(email: string, address: string): Promise<boolean> {
+    const rows = await this.database.query(
+      `SELECT 1 FROM users u JOIN known_addresses k ON k.user_id = u.id
+       WHERE u.email = $1 AND k.address_hash = ANY($2::bytea[]) AND k.last_seen > now() - make_interval(days => $3)`,
+      [email, this.keys.address(address), KNOWN_DAYS],
+    );
+    return rows.length > 0;
+  }
+
+  /** Remembers the address of a sign-in, in its transaction. */
+  async remember(tx: Queryable, userId: UserId, address: string): Promise<void> {
+    const [hash] = this.keys.address(address);
+    // Most sign-ins come from where the last one came from: no new version of the row for each of them.
+    await tx.query(
+      `INSERT INTO known_addresses AS k (user_id, address_hash) VALUES ($1, $2)
+       ON CONFLICT (user_id, address_hash) DO UPDATE SET last_seen = now() WHERE k.last_seen < now() - interval '1 hour'`,
+      [userId, hash],
+    );
+  }
+}

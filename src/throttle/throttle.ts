@@ -1,0 +1,97 @@
+import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { AppConfig } from '../config/app-config.js';
+import { Problem } from '../http/problem.js';
+import type { Standing } from './counter-store.js';
+import type { InsuredCounters } from './insured-counters.js';
+import { type Limit, type Limits, limitsOf } from './limits.js';
+import { COUNTERS } from './open-counters.js';
+
+/** A limit and what it is counted by. */
+export interface Counted {
+  readonly limit: Limit;
+  readonly key: string;
+}
+
+/** The rate limits of contract section 8, shared by all nodes: in Redis with `REDIS_URL`, else in PostgreSQL. */
+@Injectable()
+export class Throttle implements OnApplicationBootstrap, OnApplicationShutdown {
+  readonly limits: Limits;
+  private readonly refusals = new Map<string, number>();
+
+  /** @param counters null with `THROTTLE=off` */
+  constructor(
+    config: AppConfig,
+    @Inject(COUNTERS) private readonly counters: InsuredCounters | null,
+  ) {
+    this.limits = limitsOf(config.throttle);
+    for (const { name } of Object.values<Limit>({ ...this.limits })) this.refusals.set(name, 0);
+  }
+
+  /** False with `THROTTLE=off`: everything is granted then. */
+  get enabled(): boolean {
+    return this.counters !== null;
+  }
+
+  /** Whether this node counts by itself, because the store does not answer. */
+  get insuranceInUse(): boolean {
+    return this.counters?.insuranceInUse ?? false;
+  }
+
+  /** How many requests each limit has refused here since the start, by name. */
+  get refused(): ReadonlyMap<string, number> {
+    return this.refusals;
+  }
+
+  /** Takes one of each, or none. @returns where they stand now. @throws Problem `too_many_requests` */
+  async takeAll(counted: readonly Counted[]): Promise<Standing[]> {
+    const { counters } = this;
+    if (counters === null) return [];
+    const taken = await Promise.all(
+      counted.map(async (each) => ({ ...each, taken: await counters.take(each.limit, each.key) })),
+    );
+    const refused = taken.filter((each) => !each.taken.granted);
+    if (refused.length === 0) return taken.map((each) => each.taken);
+    await this.giveBack(taken.filter((each) => each.taken.granted));
+    throw this.refusal(refused.map((each) => each.taken));
+  }
+
+  /** Takes one of each as far as there is one, and refuses nobody. @returns where they stand now */
+  async count(counted: readonly Counted[]): Promise<Standing[]> {
+    const { counters } = this;
+    if (counters === null) return [];
+    return Promise.all(counted.map(({ limit, key }) => counters.take(limit, key)));
+  }
+
+  /** Undoes a {@link takeAll}. */
+  async giveBack(counted: readonly Counted[]): Promise<void> {
+    await Promise.all(counted.map(async ({ limit, key }) => this.counters?.giveBack(limit, key)));
+  }
+
+  /** Forgets counters. */
+  async reset(counted: readonly Counted[]): Promise<void> {
+    await Promise.all(counted.map(async ({ limit, key }) => this.counters?.reset(limit, key)));
+  }
+
+  /** Where counters stand; changes nothing. */
+  async standings(counted: readonly Counted[]): Promise<Standing[]> {
+    const { counters } = this;
+    if (counters === null) return [];
+    return Promise.all(counted.map(({ limit, key }) => counters.standing(limit, key)));
+  }
+
+  /** The refusal by limits of which nothing is left. */
+  refusal(exhausted: readonly Standing[]): Problem {
+    for (const { limit } of exhausted)
+      this.refusals.set(limit.name, (this.refusals.get(limit.name) ?? 0) + 1);
+    const seconds = Math.max(1, ...exhausted.map(({ resetSeconds }) => resetSeconds));
+    return new Problem('too_many_requests', { retryAfterSeconds: seconds });
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    await this.counters?.start();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.counters?.close();
+  }
+}
