@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { AppConfig } from '../config/app-config.js';
 import { Database, type Transaction } from '../database/database.js';
@@ -33,6 +34,8 @@ export interface SignedIn {
 /** Signup, login, logout and refresh: the same in every mode, written once. Only the strategy knows what the client holds. */
 @Injectable()
 export class AuthService {
+  private readonly accountKey: Buffer;
+
   constructor(
     private readonly config: AppConfig,
     private readonly database: Database,
@@ -44,7 +47,9 @@ export class AuthService {
     private readonly sessions: SessionsService,
     private readonly activity: SessionActivity,
     private readonly events: SecurityEvents,
-  ) {}
+  ) {
+    this.accountKey = config.secrets[0].derive('audit-account');
+  }
 
   /** Creates a user and signs in. @throws Problem `signup_closed`, `validation_failed`, `email_taken`, `overloaded` */
   async signUp(input: SignupIn, exchange: HttpExchange): Promise<SignedIn> {
@@ -61,7 +66,8 @@ export class AuthService {
     const { email, name = null, remember = false } = input;
     return this.signIn(strategy, exchange, remember, async (tx) => {
       const user = await this.users.create(tx, { email, name, passwordHash });
-      await this.events.publish({ type: 'user_created', userId: user.id }, tx);
+      const act = { ...exchange.act, actor: user.id };
+      await this.events.publish({ type: 'user_created', userId: user.id }, tx, act);
       return user.id;
     });
   }
@@ -84,7 +90,7 @@ export class AuthService {
    * @throws Problem `credential_invalid` when another request has ended them in the meantime
    */
   async logOut({ sessionIds }: Authentication, exchange: HttpExchange): Promise<void> {
-    const ended = await this.sessions.end(sessionIds, 'logout');
+    const ended = await this.sessions.end(sessionIds, 'logout', undefined, exchange.act);
     for (const strategy of this.strategies.all) strategy.discard(exchange);
     if (ended.length === 0) throw new Problem('credential_invalid');
   }
@@ -106,9 +112,15 @@ export class AuthService {
     throw new Problem('validation_failed', { errors: [{ path: 'strategy', message }] });
   }
 
-  private async refuseLogin(email: string, { address, userAgent }: HttpExchange): Promise<never> {
+  /** Does the same whether or not the address has an account: what is counted, it is counted by its hash. */
+  private async refuseLogin(email: string, { address, userAgent, act }: HttpExchange): Promise<never> {
     const user = await this.users.findByEmail(email);
-    await this.events.publish({ type: 'login_failed', userId: user?.id ?? null, address, userAgent });
+    const account = createHmac('sha256', this.accountKey).update(email).digest('base64url').slice(0, 16);
+    await this.events.publish(
+      { type: 'login_failed', userId: user?.id ?? null, account, address, userAgent },
+      undefined,
+      act,
+    );
     throw new Problem('login_failed');
   }
 
@@ -123,7 +135,7 @@ export class AuthService {
     identify: (tx: Transaction) => Promise<UserId>,
   ): Promise<SignedIn> {
     const replaces = await this.sessionsReplacedBy(strategy, exchange);
-    const { address, userAgent } = exchange;
+    const { address, userAgent, act } = exchange;
     const session = await this.database.transaction(async (tx) => {
       const userId = await identify(tx);
       return this.sessions.start(tx, {
@@ -133,13 +145,16 @@ export class AuthService {
         replaces,
         address,
         userAgent,
+        act,
       });
     });
     try {
       const body = await rejectionsAsProblems(() => strategy.issue(session, exchange));
       return { session, strategy: strategy.name, body };
     } catch (error) {
-      await this.sessions.end([session.id], 'undelivered').catch(() => undefined);
+      await this.sessions
+        .end([session.id], 'undelivered', undefined, { ...act, actor: 'system' })
+        .catch(() => undefined);
       throw error;
     }
   }

@@ -13,7 +13,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ['users', 'keys', 'passwords', 'security'],
   ['sessions'],
   ['auth'],
-  ['docs', 'health', 'metrics', 'entities.ts'],
+  ['audit', 'admin', 'docs', 'health', 'metrics', 'entities.ts'],
   ['cli'],
   ['.'],
 ];

@@ -1,18 +1,25 @@
 import { Injectable } from '@nestjs/common';
 import { AppConfig, type AppSecret } from '../../config/app-config.js';
 import { Database, type Queryable } from '../../database/database.js';
+import type { Act } from '../../events/act.js';
 import { SecurityEvents } from '../../events/security-events.js';
 import { Problem } from '../../http/problem.js';
 import {
   CredentialStore,
   type CredentialWithSession,
   type Fingerprint,
+  type Rotation,
 } from '../../sessions/credential-store.js';
 import type { SessionRecord } from '../../sessions/session-record.js';
 import { SessionsService } from '../../sessions/sessions.service.js';
 import { CredentialRejected } from '../auth-strategy.js';
 import { liveOrRejected } from '../live-session.js';
 import { type RefreshToken, isMadeFor, makeRefreshToken, readRefreshToken } from './refresh-token.js';
+
+/** Who refreshes. */
+interface Device extends Fingerprint {
+  readonly act?: Act;
+}
 
 /** Each round is lost only to a request that has just rotated the same token, and the next round then finds its successor. */
 const ROUNDS = 5;
@@ -54,7 +61,7 @@ export class RefreshTokens {
   async spend(
     presented: string,
     strategy: string,
-    device: Fingerprint,
+    device: Device,
   ): Promise<{ session: SessionRecord; token: string }> {
     for (let round = 0; round < ROUNDS; round++) {
       const { token, found } = await this.find(presented, strategy);
@@ -69,9 +76,11 @@ export class RefreshTokens {
       if (token.counter < credential.counter) return await this.endStolen(found, device);
       const [secret] = this.config.secrets;
       const counter = token.counter + 1;
-      const rotated = await this.credentials.rotate(credential, { counter, secretId: secret.id, device });
+      const to = { counter, secretId: secret.id, device };
+      const rotated = await (token.counter > credential.counter
+        ? this.rotateAhead(found, to)
+        : this.credentials.rotate(credential, to));
       if (!rotated) continue;
-      if (token.counter > credential.counter) await this.publish('refresh_ahead', found, device);
       return { session, token: makeRefreshToken(secret, credential.seed, session.id, counter) };
     }
     throw new Problem('unavailable', { retryAfterSeconds: 1 });
@@ -95,34 +104,42 @@ export class RefreshTokens {
     return makeRefreshToken(secret, credential.seed, credential.sessionId, credential.counter);
   }
 
-  private async endStolen(found: CredentialWithSession, device: Fingerprint): Promise<never> {
+  /** A counter ahead of the row: the database was restored. Both or neither: the rotation and its record. */
+  private rotateAhead(found: CredentialWithSession, to: Rotation & { device: Device }): Promise<boolean> {
+    return this.database.transaction(async (tx) => {
+      const rotated = await this.credentials.rotate(found.credential, to, tx);
+      if (rotated) await this.publish('refresh_ahead', found, to.device, tx);
+      return rotated;
+    });
+  }
+
+  private async endStolen(found: CredentialWithSession, device: Device): Promise<never> {
     await this.database.transaction(async (tx) => {
-      const ended = await this.sessions.end([found.session.id], 'refresh_reused', tx);
+      const act = device.act && { ...device.act, actor: 'system' as const };
+      const ended = await this.sessions.end([found.session.id], 'refresh_reused', tx, act);
       // Of several replays at once, one ends it and is recorded.
       if (ended.length > 0) await this.publish('refresh_reused', found, device, tx);
     });
     throw new CredentialRejected('refresh_reused', 'A newer refresh token was used already. Sign in again.');
   }
 
-  private async reportReplay(
-    found: CredentialWithSession,
-    { address, userAgent }: Fingerprint,
-  ): Promise<void> {
+  private async reportReplay(found: CredentialWithSession, device: Device): Promise<void> {
     const { rotatedBy } = found;
-    if (rotatedBy.address === address && rotatedBy.userAgent === userAgent) return;
-    await this.publish('refresh_replayed', found, { address, userAgent });
+    if (rotatedBy.address === device.address && rotatedBy.userAgent === device.userAgent) return;
+    await this.publish('refresh_replayed', found, device);
   }
 
   private async publish(
     type: 'refresh_replayed' | 'refresh_reused' | 'refresh_ahead',
     { session, rotatedBy }: CredentialWithSession,
-    { address, userAgent }: Fingerprint,
+    { address, userAgent, act }: Device,
     on?: Queryable,
   ): Promise<void> {
     const { id: sessionId, user } = session;
     await this.events.publish(
       { type, userId: user.id, sessionId, address, userAgent, previous: rotatedBy },
       on,
+      act,
     );
   }
 }
