@@ -1,5 +1,6 @@
 import { type DynamicModule, Global, Module, type Type } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
+import { AdminModule } from './admin/admin.module.js';
 import { AuditModule } from './audit/audit.module.js';
 import { AuthGuard } from './auth/auth.guard.js';
 import { AuthModule, type StrategyClasses } from './auth/auth.module.js';
@@ -48,6 +49,7 @@ export class AppModule {
         FeedModule,
         auth,
         AuditModule,
+        AdminModule,
         HealthModule,
         MetricsModule.forRoot(auth),
         ...modules,
