@@ -11,6 +11,13 @@ const program = createProgram({
   directory: process.cwd(),
   print: (text) => console.log(text),
   warn: (line) => console.error(line),
+  readInput: async () => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
+    return Buffer.concat(chunks).toString('utf8');
+  },
+  start: async () => void (await import('./main.js')),
+  openApi: async (config) => (await import('./openapi-document.js')).openApiDocumentOf(config),
 });
 try {
   await program.parseAsync(process.argv);

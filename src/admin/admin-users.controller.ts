@@ -1,7 +1,8 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put, Query } from '@nestjs/common';
-import { ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
-import { type Act, CurrentAct } from '../events/act.js';
+import type { Act } from '../events/act.js';
+import { CurrentAct } from '../events/current-act.js';
 import { Answers } from '../http/answers.js';
 import { Problem } from '../http/problem.js';
 import { Roles } from '../principal/decorators.js';
@@ -22,9 +23,6 @@ export class AdminUsersController {
 
   @Get()
   @ApiOperation({ summary: 'Search users by the beginning of email or name, or by id; newest first' })
-  @ApiQuery({ name: 'query', required: false, schema: { type: 'string', maxLength: 254 } })
-  @ApiQuery({ name: 'limit', required: false, schema: { type: 'integer', minimum: 1, maximum: 100, default: 50 } })
-  @ApiQuery({ name: 'cursor', required: false, schema: { type: 'string' } })
   @Answers({ 200: UserPageOut })
   async list(@Query({ schema: UsersQuery }) { query, limit, cursor }: UsersQuery) {
     const found = await this.search.find({ query, limit: limit + 1, after: cursor });

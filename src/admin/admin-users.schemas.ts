@@ -21,19 +21,17 @@ export function cursorAfter(id: UserId): string {
   return Buffer.from(id.replaceAll('-', ''), 'hex').toString('base64url');
 }
 
-/** The query of `GET /admin/users`. */
-export const UsersQuery = z
-  .strictObject({
-    query: z.string().max(MAX_QUERY).optional(),
-    limit: z
-      .string()
-      .regex(/^[1-9]\d{0,2}$/, `must be 1 to ${MAX_PAGE}`)
-      .transform(Number)
-      .refine((limit) => limit <= MAX_PAGE, `must be 1 to ${MAX_PAGE}`)
-      .default(DEFAULT_PAGE),
-    cursor: cursorField.optional(),
-  })
-  .meta({ id: 'UsersQuery' });
+/** The query of `GET /admin/users`. Without an id: OpenAPI shows its fields as parameters. */
+export const UsersQuery = z.strictObject({
+  query: z.string().max(MAX_QUERY).optional(),
+  limit: z
+    .string()
+    .regex(/^[1-9]\d{0,2}$/, `must be 1 to ${MAX_PAGE}`)
+    .transform(Number)
+    .refine((limit) => limit <= MAX_PAGE, `must be 1 to ${MAX_PAGE}`)
+    .default(DEFAULT_PAGE),
+  cursor: cursorField.optional(),
+});
 export type UsersQuery = z.infer<typeof UsersQuery>;
 
 /** The body of `PUT /admin/users/:id/roles`: all roles that the user is to have. */

@@ -100,7 +100,9 @@ export class UserAdministration {
 function refuseLastAdmin({ id }: UserState, admins: readonly UserId[], { actor }: Act): void {
   if (actor === 'cli' || !admins.includes(id)) return;
   if (actor === id) {
-    throw new Problem('forbidden', { detail: 'Nobody can take the role admin or the account from themselves.' });
+    throw new Problem('forbidden', {
+      detail: 'Nobody can take the role admin or the account from themselves.',
+    });
   }
   // Who acts is one of them, so one is left: unless the two were done at the same moment.
   if (admins.length === 1) throw new Problem('forbidden', { detail: 'This is the last administrator.' });

@@ -7,6 +7,8 @@ export function networkOf(address: string): string {
   const [head = '', tail = ''] = address.split('::', 2);
   const before = head === '' ? [] : head.split(':');
   const after = tail === '' ? [] : tail.split(':');
-  const zeros = address.includes('::') ? Array<string>(Math.max(0, 8 - before.length - after.length)).fill('0') : [];
+  const zeros = address.includes('::')
+    ? Array<string>(Math.max(0, 8 - before.length - after.length)).fill('0')
+    : [];
   return `${[...before, ...zeros, ...after].slice(0, 4).join(':')}::/64`;
 }

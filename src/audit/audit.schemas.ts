@@ -9,7 +9,10 @@ export const AuditOut = z
         type: z.string().describe('What happened: session_started, login_failed, password_changed, ...'),
         at: z.iso.datetime(),
         sessionId: z.uuid().nullable(),
-        ip: z.string().nullable().describe('Null when it was done by somebody else, such as an administrator'),
+        ip: z
+          .string()
+          .nullable()
+          .describe('Null when it was done by somebody else, such as an administrator'),
         userAgent: z.string().nullable(),
         count: z.int().describe('How often within the minute that begins with it'),
         details: z

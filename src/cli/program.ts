@@ -1,6 +1,11 @@
 import { Command } from 'commander';
+import type { WithAccounts } from './accounts-context.js';
 import type { CommandSurroundings } from './context.js';
+import { addConfigCommands } from './config-command.js';
 import { addKeysCommands } from './keys-command.js';
+import { addServiceCommands } from './service-commands.js';
+import { addSessionsCommands } from './sessions-command.js';
+import { addUserCommands } from './user-command.js';
 
 /**
  * The command line of operators (contract section 9). A usage error is a CommanderError, printed already; anything else that is
@@ -19,5 +24,13 @@ export function createProgram(surroundings: CommandSurroundings): Command {
     const { withKeys } = await import('./keys-context.js');
     return withKeys(surroundings, work);
   });
+  const withAccounts: WithAccounts = async (work) => {
+    const context = await import('./accounts-context.js');
+    return context.withAccounts(surroundings, work);
+  };
+  addServiceCommands(program, surroundings, withAccounts);
+  addConfigCommands(program, surroundings);
+  addUserCommands(program, surroundings, withAccounts);
+  addSessionsCommands(program, surroundings.print, withAccounts);
   return program;
 }

@@ -1,4 +1,3 @@
-import { type ExecutionContext, createParamDecorator } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { clientAddress } from '../http/client-address.js';
 import type { AuthenticatedRequest } from '../principal/authentication.js';
@@ -31,8 +30,3 @@ export function actOf(request: FastifyRequest & AuthenticatedRequest): Act & { r
     requestId: request.id,
   };
 }
-
-/** The act of this request, for handlers that change something worth recording. */
-export const CurrentAct = createParamDecorator((_: unknown, context: ExecutionContext) =>
-  actOf(context.switchToHttp().getRequest<FastifyRequest & AuthenticatedRequest>()),
-);

@@ -1,7 +1,8 @@
 import { Controller, Delete, Get, HttpCode, Param } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
-import { type Act, CurrentAct } from '../events/act.js';
+import type { Act } from '../events/act.js';
+import { CurrentAct } from '../events/current-act.js';
 import { Answers } from '../http/answers.js';
 import { Problem } from '../http/problem.js';
 import type { Principal, SessionId } from '../principal/principal.js';

@@ -14,4 +14,7 @@ export const rolesField = z
   .array(roleName)
   .max(MAX_ROLES)
   .transform((names) => [...new Set([EVERYBODY, ...names])])
-  .refine((names) => names.length <= MAX_ROLES, `must be at most ${MAX_ROLES} roles, "${EVERYBODY}" included`);
+  .refine(
+    (names) => names.length <= MAX_ROLES,
+    `must be at most ${MAX_ROLES} roles, "${EVERYBODY}" included`,
+  );
