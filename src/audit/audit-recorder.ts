@@ -1,7 +1,10 @@
 import { Injectable } from '@nestjs/common';
+import type { Queryable } from '../database/database.js';
+import { isRetryable } from '../database/database-errors.js';
 import { SecurityEvents } from '../events/security-events.js';
+import { Problem } from '../http/problem.js';
 import { AuditCounter } from './audit-counter.js';
-import { auditEntry } from './audit-entry.js';
+import { type AuditEntry, auditEntry } from './audit-entry.js';
 import { appendAudit } from './audit-table.js';
 
 /**
@@ -13,9 +16,19 @@ export class AuditRecorder {
   constructor(events: SecurityEvents, counter: AuditCounter) {
     events.subscribe(async (event, on, act) => {
       const entry = auditEntry(event, act);
-      if (on) return appendAudit(on, [entry]);
+      if (on) return appendOrFail(on, entry);
       const account = 'account' in event ? event.account : [entry.userId, entry.sessionId].join(' ');
       return counter.count(entry, account);
     });
+  }
+}
+
+async function appendOrFail(on: Queryable, entry: AuditEntry): Promise<void> {
+  try {
+    await appendAudit(on, [entry]);
+  } catch (error) {
+    // The transaction as a whole may succeed when it is run again.
+    if (error instanceof Problem || isRetryable(error)) throw error;
+    throw new Problem('unavailable', { cause: error });
   }
 }
