@@ -18,7 +18,10 @@ export function createProgram(surroundings: CommandSurroundings): Command {
       'after',
       '\nSettings come from the environment, .env.<NODE_ENV> and .env, as for the service itself.',
     )
-    .configureOutput({ writeErr: (text) => surroundings.warn(text.trimEnd()) })
+    .configureOutput({
+      writeOut: (text) => surroundings.print(text.trimEnd()),
+      writeErr: (text) => surroundings.warn(text.trimEnd()),
+    })
     .exitOverride();
   addKeysCommands(program, surroundings.print, async (work) => {
     const { withKeys } = await import('./keys-context.js');
