@@ -8,9 +8,9 @@ const code = await runCommandLine(
     print: (text) => console.log(text),
     warn: (line) => console.error(line),
     readInput: async () => {
-      const chunks: Buffer[] = [];
-      for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
-      return Buffer.concat(chunks).toString('utf8');
+      let text = '';
+      for await (const chunk of process.stdin.setEncoding('utf8')) text += String(chunk);
+      return text;
     },
     start: async () => void (await import('./main.js')),
     openApi: async (config) => (await import('./openapi-document.js')).openApiDocumentOf(config),

@@ -53,7 +53,11 @@ export class AuthService {
 
   /** Creates a user and signs in. @throws Problem `signup_closed`, `validation_failed`, `email_taken`, `overloaded` */
   async signUp(input: SignupIn, exchange: HttpExchange): Promise<SignedIn> {
-    if (this.config.auth.signup === 'closed') throw new Problem('signup_closed');
+    if (this.config.auth.signup === 'closed') {
+      throw new Problem('signup_closed', {
+        detail: 'Accounts are made by the operators, on the command line.',
+      });
+    }
     const strategy = this.strategies.primary;
     if (isRefreshable(strategy)) strategy.checkTransport(exchange);
     const weaknesses = await this.policy.problems(input.password, { email: input.email });

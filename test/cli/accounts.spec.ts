@@ -61,8 +61,8 @@ describe.each(MODES)('beside a node with AUTH_MODE=%s', (mode) => {
     app = await TestApp.start({ mode, env: { THROTTLE: 'off', SIGNUP: 'closed' } });
   });
   afterAll(() => app.close());
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- tests look at it from outside
   const run = async (...parameters: string[]): Promise<any> => {
-    // eslint-disable-line @typescript-eslint/no-explicit-any -- tests look at it from outside
     const { code, out, err } = await latchkey(app.database, [...parameters, '--json'], { AUTH_MODE: mode });
     expect([parameters[1], code, err]).toEqual([parameters[1], 0, '']);
     return JSON.parse(out);
