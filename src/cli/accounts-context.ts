@@ -6,6 +6,7 @@ import { UserSearch } from '../admin/user-search.js';
 import { AuditCounter } from '../audit/audit-counter.js';
 import { AuditPruner } from '../audit/audit-pruner.js';
 import { AuditRecorder } from '../audit/audit-recorder.js';
+import { Database } from '../database/database.js';
 import { SecurityEvents } from '../events/security-events.js';
 import { SessionFeed } from '../feed/session-feed.js';
 import { PasswordHasher } from '../passwords/password-hasher.js';
@@ -40,6 +41,7 @@ class AccountsCliModule {}
 
 /** What the commands for users and sessions work with. */
 export interface AccountsTools {
+  readonly database: Database;
   readonly creation: AccountCreation;
   readonly administration: UserAdministration;
   readonly users: UsersService;
@@ -62,6 +64,7 @@ export async function withAccounts<T>(
 ): Promise<T> {
   return withContext(surroundings, AccountsCliModule, (context) =>
     work({
+      database: context.get(Database, { strict: false }),
       creation: context.get(AccountCreation),
       administration: context.get(UserAdministration),
       users: context.get(UsersService),

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import type { WithAccounts } from './accounts-context.js';
 import type { CommandSurroundings } from './context.js';
 import { addConfigCommands } from './config-command.js';
+import { addDoctorCommand } from './doctor-command.js';
 import { addKeysCommands } from './keys-command.js';
 import { addServiceCommands } from './service-commands.js';
 import { addSessionsCommands } from './sessions-command.js';
@@ -34,6 +35,7 @@ export function createProgram(surroundings: CommandSurroundings): Command {
   addServiceCommands(program, surroundings, withAccounts);
   addConfigCommands(program, surroundings);
   addUserCommands(program, surroundings, withAccounts);
+  addDoctorCommand(program, surroundings, withAccounts);
   addSessionsCommands(program, surroundings.print, withAccounts);
   return program;
 }

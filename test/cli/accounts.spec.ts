@@ -271,6 +271,32 @@ describe('the command line', () => {
     expect({ ...document, servers: null }).toEqual({ ...served, servers: null });
   });
 
+  test('doctor: what is well and what is not with a deployment, by exit code and line', async () => {
+    const page = await run(`doctor ${app.url} --json`);
+    expect([page.code, page.err]).toEqual([0, '']);
+    const names = JSON.parse(page.out).findings.map(({ check }: { check: string }) => check);
+    expect(names).toEqual(['https', '/health/live', '/health/ready', '/auth/config', 'headers']);
+
+    const foreign = await run(`doctor ${app.url} --origin https://app.example`);
+    expect([foreign.code, foreign.err]).toEqual([1, '2 of 7 checks failed\n']);
+    expect(foreign.out).toMatch(/^BAD {2}CORS for https:\/\/app\.example: .*CORS_ORIGINS$/m);
+    expect(foreign.out).toMatch(/^BAD {2}sign-in from https:\/\/app\.example: refused with 403/m);
+    expect(foreign.out).toMatch(/^ok {3}\/auth\/config: accepts session, issues session$/m);
+
+    const gone = await run('doctor http://127.0.0.1:5');
+    expect(gone.code).toBe(1);
+    expect(gone.out).toMatch(/^BAD {2}\/health\/live: no answer: .*ECONNREFUSED/m);
+    expect((await run('doctor here')).code).toBe(2);
+
+    const pooled = await run(`doctor ${app.url} --json`, { DATABASE_DIRECT_URL: app.database.url });
+    const limits = JSON.parse(pooled.out).findings.filter(({ check }: { check: string }) =>
+      check.includes('timeout'),
+    );
+    expect(limits).toHaveLength(3);
+    for (const limit of limits)
+      expect(limit).toMatchObject({ ok: false, detail: expect.stringMatching(/ALTER ROLE/) });
+  });
+
   test('migrate: an empty database is one that a node can start on, also with DATABASE_MIGRATE=false', async () => {
     const database = await createTestDatabase({ empty: true });
     const refused = await latchkey(database, ['user', 'create', newEmail()]);
