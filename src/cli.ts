@@ -12,7 +12,10 @@ const code = await runCommandLine(
       for await (const chunk of process.stdin.setEncoding('utf8')) text += String(chunk);
       return text;
     },
-    start: async () => void (await import('./main.js')),
+    start: async ({ json }) => {
+      if (json) process.env.LOG_FORMAT = 'json';
+      await import('./main.js');
+    },
     openApi: async (config) => (await import('./openapi-document.js')).openApiDocumentOf(config),
   },
   process.argv.slice(2),

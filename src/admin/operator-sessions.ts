@@ -52,15 +52,19 @@ export class OperatorSessions {
   async end({ userId, since }: SessionSelection, act: Act): Promise<number> {
     const [begun] = await this.database.query<{ at: Date }>('SELECT now() AS at');
     let total = 0;
-    for (let ended = BATCH_ROWS; ended > 0; total += ended) {
-      ended = await this.database.transaction(async (tx) => {
+    for (let found = BATCH_ROWS; found > 0;) {
+      const batch = await this.database.transaction(async (tx) => {
         const rows = await tx.query<{ id: SessionId }>(
           `SELECT s.id FROM sessions s WHERE ${SELECTED} AND s.created_at <= $3 LIMIT $4`,
           [userId ?? null, since ?? null, begun?.at, BATCH_ROWS],
         );
         const ids = rows.map(({ id }) => id);
-        return (await this.sessions.end(ids, 'ended_by_operator', tx, act)).length;
+        const ended = await this.sessions.end(ids, 'ended_by_operator', tx, act);
+        return { found: ids.length, ended: ended.length };
       });
+      // Some of those found may have ended by themselves in the meantime; the next batch may still hold others.
+      found = batch.found;
+      total += batch.ended;
     }
     return total;
   }

@@ -24,8 +24,8 @@ export interface CommandSurroundings {
   readonly warn: (line: string) => void;
   /** All of the standard input. */
   readonly readInput: () => Promise<string>;
-  /** Serves until it is stopped. */
-  readonly start: () => Promise<void>;
+  /** Serves until it is stopped. `json`: whatever LOG_FORMAT says, the log is JSON. */
+  readonly start: (options: { readonly json: boolean }) => Promise<void>;
   /** The OpenAPI document of these settings. */
   readonly openApi: (config: AppConfig) => Promise<object>;
 }

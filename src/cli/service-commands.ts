@@ -14,7 +14,7 @@ export function addServiceCommands(
     .command('start')
     .description('Serve, until SIGTERM or SIGINT; the same as node dist/src/main.js')
     .option('--json', 'log JSON lines: the same as LOG_FORMAT=json')
-    .action(async () => surroundings.start());
+    .action(async ({ json = false }: { json?: boolean }) => surroundings.start({ json }));
 
   program
     .command('migrate')

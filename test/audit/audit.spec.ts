@@ -328,9 +328,9 @@ describe('events that strangers cause', () => {
       }
     };
     await Promise.all(Array.from({ length: 20 }, worker));
-    for (const { statements, stop } of queries) {
-      stop();
-      const written = statements.filter((sql) => sql.startsWith('INSERT INTO audit_events'));
+    for (const counted of queries) {
+      counted.stop();
+      const written = counted.statements.filter((sql) => sql.startsWith('INSERT INTO audit_events'));
       expect(written.length).toBeLessThanOrEqual(minutesSince(start));
     }
     await flush();
