@@ -1,5 +1,7 @@
 import { type DynamicModule, Global, Module, type Type } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
+import { AdminModule } from './admin/admin.module.js';
+import { AuditModule } from './audit/audit.module.js';
 import { AuthGuard } from './auth/auth.guard.js';
 import { AuthModule, type StrategyClasses } from './auth/auth.module.js';
 import { RolesGuard } from './auth/roles.guard.js';
@@ -46,6 +48,8 @@ export class AppModule {
         EventsModule,
         FeedModule,
         auth,
+        AuditModule,
+        AdminModule,
         HealthModule,
         ...(config.server.metricsPort === null ? [] : [metricsOf(auth)]),
         ...modules,

@@ -1,26 +1,24 @@
 #!/usr/bin/env node
-import { CommanderError } from 'commander';
-import { createProgram } from './cli/program.js';
+import { runCommandLine } from './cli/run-command-line.js';
 
-/** Exit codes (contract section 9). */
-const REFUSED = 1;
-const USAGE = 2;
-
-const program = createProgram({
-  environment: process.env,
-  directory: process.cwd(),
-  print: (text) => console.log(text),
-  warn: (line) => console.error(line),
-});
-try {
-  await program.parseAsync(process.argv);
-} catch (error) {
-  if (error instanceof CommanderError) {
-    // It has said itself what is wrong. Asking for help is no mistake; forgetting the command is one.
-    process.exitCode = error.exitCode === 0 ? 0 : USAGE;
-  } else {
-    const { linesOf } = await import('./cli/error-lines.js');
-    for (const line of linesOf(error)) console.error(line);
-    process.exitCode = REFUSED;
-  }
-}
+const code = await runCommandLine(
+  {
+    environment: process.env,
+    directory: process.cwd(),
+    print: (text) => console.log(text),
+    warn: (line) => console.error(line),
+    readInput: async () => {
+      let text = '';
+      for await (const chunk of process.stdin.setEncoding('utf8')) text += String(chunk);
+      return text;
+    },
+    start: async ({ json }) => {
+      if (json) process.env.LOG_FORMAT = 'json';
+      await import('./main.js');
+    },
+    openApi: async (config) => (await import('./openapi-document.js')).openApiDocumentOf(config),
+  },
+  process.argv.slice(2),
+);
+// The service that `start` begins sets its own.
+if (code !== 0) process.exitCode = code;

@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { AppConfig } from '../config/app-config.js';
 import { Database, type Transaction } from '../database/database.js';
@@ -36,6 +37,8 @@ export interface SignedIn {
 /** Signup, login, logout and refresh: the same in every mode, written once. Only the strategy knows what the client holds. */
 @Injectable()
 export class AuthService {
+  private readonly accountKey: Buffer;
+
   constructor(
     private readonly config: AppConfig,
     private readonly database: Database,
@@ -50,11 +53,17 @@ export class AuthService {
     private readonly logins: LoginThrottle,
     private readonly requests: AddressThrottle,
     private readonly knownAddresses: KnownAddresses,
-  ) {}
+  ) {
+    this.accountKey = config.secrets[0].derive('audit-account');
+  }
 
   /** Creates a user and signs in. @throws Problem `signup_closed`, `validation_failed`, `too_many_requests`, `email_taken`, `overloaded` */
   async signUp(input: SignupIn, exchange: HttpExchange): Promise<SignedIn> {
-    if (this.config.auth.signup === 'closed') throw new Problem('signup_closed');
+    if (this.config.auth.signup === 'closed') {
+      throw new Problem('signup_closed', {
+        detail: 'Accounts are made by the operators, on the command line.',
+      });
+    }
     const strategy = this.strategies.primary;
     if (isRefreshable(strategy)) strategy.checkTransport(exchange);
     const weaknesses = await this.policy.problems(input.password, { email: input.email });
@@ -68,7 +77,8 @@ export class AuthService {
     const { email, name = null, remember = false } = input;
     return this.signIn(strategy, exchange, remember, async (tx) => {
       const user = await this.users.create(tx, { email, name, passwordHash });
-      await this.events.publish({ type: 'user_created', userId: user.id }, tx);
+      const act = { ...exchange.act, actor: user.id };
+      await this.events.publish({ type: 'user_created', userId: user.id }, tx, act);
       return user.id;
     });
   }
@@ -93,7 +103,7 @@ export class AuthService {
    * @throws Problem `credential_invalid` when another request has ended them in the meantime
    */
   async logOut({ sessionIds }: Authentication, exchange: HttpExchange): Promise<void> {
-    const ended = await this.sessions.end(sessionIds, 'logout');
+    const ended = await this.sessions.end(sessionIds, 'logout', undefined, exchange.act);
     for (const strategy of this.strategies.all) strategy.discard(exchange);
     if (ended.length === 0) throw new Problem('credential_invalid');
   }
@@ -118,9 +128,15 @@ export class AuthService {
     throw new Problem('validation_failed', { errors: [{ path: 'strategy', message }] });
   }
 
-  private async refuseLogin(email: string, { address, userAgent }: HttpExchange): Promise<never> {
+  /** Does the same whether or not the address has an account: what is counted, it is counted by its hash. */
+  private async refuseLogin(email: string, { address, userAgent, act }: HttpExchange): Promise<never> {
     const user = await this.users.findByEmail(email);
-    await this.events.publish({ type: 'login_failed', userId: user?.id ?? null, address, userAgent });
+    const account = createHmac('sha256', this.accountKey).update(email).digest('base64url').slice(0, 16);
+    await this.events.publish(
+      { type: 'login_failed', userId: user?.id ?? null, account, address, userAgent },
+      undefined,
+      act,
+    );
     throw new Problem('login_failed');
   }
 
@@ -135,7 +151,7 @@ export class AuthService {
     identify: (tx: Transaction) => Promise<UserId>,
   ): Promise<SignedIn> {
     const replaces = await this.sessionsReplacedBy(strategy, exchange);
-    const { address, userAgent } = exchange;
+    const { address, userAgent, act } = exchange;
     const session = await this.database.transaction(async (tx) => {
       const userId = await identify(tx);
       await this.knownAddresses.remember(tx, userId, address);
@@ -146,13 +162,16 @@ export class AuthService {
         replaces,
         address,
         userAgent,
+        act,
       });
     });
     try {
       const body = await rejectionsAsProblems(() => strategy.issue(session, exchange));
       return { session, strategy: strategy.name, body };
     } catch (error) {
-      await this.sessions.end([session.id], 'undelivered').catch(() => undefined);
+      await this.sessions
+        .end([session.id], 'undelivered', undefined, { ...act, actor: 'system' })
+        .catch(() => undefined);
       throw error;
     }
   }

@@ -52,16 +52,17 @@ export class CredentialExchangeService {
     const replaced = await this.auth.sessionsReplacedBy(target, exchange);
     const addition = { cookiesOnly: ambientSessionIds.length > 0 };
     const body = await rejectionsAsProblems(() => target.issue(session, exchange, addition));
-    const { address, userAgent } = exchange;
+    const { address, userAgent, act } = exchange;
     const { id: sessionId, user } = session;
     await this.database.transaction(async (tx) => {
       if (!(await this.sessions.holdLive(sessionId, tx))) throw new Problem('credential_invalid');
       const others = replaced.filter((id) => id !== sessionId);
-      if (others.length > 0) await this.sessions.end(others, 'replaced', tx);
+      if (others.length > 0) await this.sessions.end(others, 'replaced', tx, act);
       const [userId, to] = [user.id, target.name];
       await this.events.publish(
         { type: 'session_exchanged', userId, sessionId, from: from.name, to, address, userAgent },
         tx,
+        act,
       );
     });
     this.activity.seen(session, from.name);

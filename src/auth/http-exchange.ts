@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { type Act, actOf } from '../events/act.js';
 import { clientAddress } from '../http/client-address.js';
 import { expireCookieAlways } from '../http/cookies.js';
 
@@ -44,6 +45,11 @@ export class HttpExchange {
   /** The client's address: forwarded headers count only from a trusted proxy. */
   get address(): string {
     return clientAddress(this.request);
+  }
+
+  /** Who asks, for the audit. The actor is whom the guard has found; at a sign-in nobody yet. */
+  get act(): Act {
+    return actOf(this.request);
   }
 
   /** At most 512 characters of the `User-Agent` header. */

@@ -59,10 +59,14 @@ export class PasswordChangeService {
         throw new Problem('password_incorrect');
       }
       if (!(await this.sessions.holdLive(session.id, tx))) throw new Problem('credential_invalid');
-      await this.sessions.endOthers(account.id, [session.id], 'password_changed', tx);
+      await this.sessions.endOthers(account.id, [session.id], 'password_changed', tx, exchange.act);
       // Dead from here on, whether or not the answer with the new ones arrives.
       await this.credentials.withdraw(session.id, replaced.dead, tx);
-      await this.events.publish({ type: 'password_changed', userId: account.id, sessionId: session.id }, tx);
+      await this.events.publish(
+        { type: 'password_changed', userId: account.id, sessionId: session.id },
+        tx,
+        exchange.act,
+      );
     });
     await this.issueAnew(session.id, replaced.shown, exchange);
   }

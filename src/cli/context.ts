@@ -22,6 +22,28 @@ export interface CommandSurroundings {
   readonly print: (text: string) => void;
   /** Takes everything else. */
   readonly warn: (line: string) => void;
+  /** All of the standard input. */
+  readonly readInput: () => Promise<string>;
+  /** Serves until it is stopped. `json`: whatever LOG_FORMAT says, the log is JSON. */
+  readonly start: (options: { readonly json: boolean }) => Promise<void>;
+  /** The OpenAPI document of these settings. */
+  readonly openApi: (config: AppConfig) => Promise<object>;
+}
+
+/** The settings of the application. Warnings are told. @throws ConfigError */
+export function configOf({ environment, directory, warn }: CommandSurroundings): AppConfig {
+  return loadConfig({
+    environment,
+    directory,
+    strategyNames: Object.keys(STRATEGIES),
+    warn: (line) => warn(`warning: ${line}`),
+  });
+}
+
+/** Migrates the database, whatever DATABASE_MIGRATE says, and tells what it does. @throws ConfigError, StartError */
+export async function migrateDatabase(surroundings: CommandSurroundings): Promise<void> {
+  const database = await openForCommand(configOf(surroundings), surroundings.warn, true);
+  await database.close();
 }
 
 @Module({})
@@ -32,17 +54,13 @@ class ContextModule {}
  * of a Latchkey that is running is used along with it. @throws ConfigError, StartError
  */
 export async function withContext<T>(
-  { environment, directory, warn }: CommandSurroundings,
+  surroundings: CommandSurroundings,
   module: Type,
   work: (context: INestApplicationContext) => Promise<T>,
 ): Promise<T> {
-  const config = loadConfig({
-    environment,
-    directory,
-    strategyNames: Object.keys(STRATEGIES),
-    warn: (line) => warn(`warning: ${line}`),
-  });
-  const database = await openForCommand(config, warn);
+  const { warn } = surroundings;
+  const config = configOf(surroundings);
+  const database = await openForCommand(config, warn, false);
   try {
     const context = await NestFactory.createApplicationContext(contextOf(config, database, module, warn), {
       logger: false,
@@ -80,12 +98,16 @@ function contextOf(
   };
 }
 
-/** Migrates nothing: that is the business of a start, or of its own command. */
-async function openForCommand(config: AppConfig, warn: (line: string) => void): Promise<Database> {
+/** Migrates only when told to: that is the business of a start, or of its own command. */
+async function openForCommand(
+  config: AppConfig,
+  warn: (line: string) => void,
+  migrate: boolean,
+): Promise<Database> {
   const { dataDir, database } = config;
   const running = database.url === null ? await findRunningEmbedded(join(dataDir, 'postgres')) : null;
   return openDatabase(
-    { dataDir, database: { ...database, url: running?.url() ?? database.url, migrate: false } },
+    { dataDir, database: { ...database, url: running?.url() ?? database.url, migrate } },
     { entities: ENTITIES, log: warn, waitSeconds: WAIT_SECONDS },
   );
 }

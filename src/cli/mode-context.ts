@@ -1,11 +1,13 @@
 import { Module } from '@nestjs/common';
 import { STRATEGIES } from '../auth/strategies/index.js';
+import { AuditCounter } from '../audit/audit-counter.js';
+import { AuditRecorder } from '../audit/audit-recorder.js';
 import { AppConfig } from '../config/app-config.js';
 import { EventsModule } from '../events/events.module.js';
 import { ModeSwitch } from '../sessions/mode-switch.js';
 import { type CommandSurroundings, withContext } from './context.js';
 
-@Module({ imports: [EventsModule], providers: [ModeSwitch] })
+@Module({ imports: [EventsModule], providers: [AuditCounter, AuditRecorder, ModeSwitch] })
 class ModeCliModule {}
 
 /** What the `mode` commands work with. */

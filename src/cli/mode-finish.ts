@@ -1,7 +1,7 @@
 import type { FinishProgress, SignedOut } from '../sessions/mode-switch.js';
 import type { ModeTools } from './mode-context.js';
 import { describeSignedOut } from './mode-status.js';
-import { Refused } from './refused.js';
+import { Refusal } from './refusal.js';
 
 /** What to finish, and how. */
 interface FinishOptions {
@@ -14,7 +14,7 @@ interface FinishOptions {
 
 /**
  * Withdraws a strategy. Without `force` nobody is signed out, also of those who sign in while it runs.
- * @throws Refused when it is not known, is what sign-ins get, or somebody holds nothing else
+ * @throws Refusal when it is not known, is what sign-ins get, or somebody holds nothing else
  */
 export async function finish(
   { modeSwitch, mode, known }: ModeTools,
@@ -22,12 +22,14 @@ export async function finish(
 ): Promise<FinishProgress> {
   const holders = (await modeSwitch.uses()).some((use) => use.strategy === strategy);
   if (!known.includes(strategy) && !holders) {
-    throw new Refused([`there is no strategy "${strategy}"; there are: ${known.join(', ')}`]);
+    throw new Refusal(`there is no strategy "${strategy}"; there are: ${known.join(', ')}`);
   }
   if (mode[0] === strategy && !force) {
-    throw new Refused([
-      `${strategy} is the primary: AUTH_MODE=${mode.join(',')} here, so every sign-in gets it. Put another one first, or use --force.`,
-    ]);
+    throw new Refusal(
+      [
+        `${strategy} is the primary: AUTH_MODE=${mode.join(',')} here, so every sign-in gets it. Put another one first, or use --force.`,
+      ].join('\n'),
+    );
   }
   const accepted = mode.filter((name) => name !== strategy);
   if (!force) refuseIfAny(strategy, await modeSwitch.signedOutWithout(strategy, accepted));
@@ -40,8 +42,10 @@ export async function finish(
 
 function refuseIfAny(strategy: string, signedOut: SignedOut): void {
   if (signedOut.sessions === 0) return;
-  throw new Refused([
-    `finishing ${strategy} would sign out ${describeSignedOut(signedOut)}`,
-    'Wait until their clients have exchanged it or their sessions are over, or use --force.',
-  ]);
+  throw new Refusal(
+    [
+      `finishing ${strategy} would sign out ${describeSignedOut(signedOut)}`,
+      'Wait until their clients have exchanged it or their sessions are over, or use --force.',
+    ].join('\n'),
+  );
 }

@@ -7,6 +7,8 @@ import { SecurityEvents } from './security-events.js';
 @Module({ providers: [SecurityEvents], exports: [SecurityEvents] })
 export class EventsModule {
   constructor(events: SecurityEvents, @Inject(LOGGER) logger: Logger) {
-    events.subscribe((event) => logger.info({ event }, 'security event'));
+    events.subscribe((event, _on, { actor, requestId }) =>
+      logger.info({ event, actor, requestId }, 'security event'),
+    );
   }
 }

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Queryable } from '../database/database.js';
 import type { SessionId, UserId } from '../principal/principal.js';
+import { type Act, UNKNOWN_ACT } from './act.js';
 
 /** Where a request came from, for events that need it. */
 interface Origin {
@@ -11,7 +12,12 @@ interface Origin {
 /** What a security reviewer wants to know of. No event ever holds a password, a token or a cookie. */
 export type SecurityEvent =
   | { readonly type: 'user_created'; readonly userId: UserId }
-  | ({ readonly type: 'login_failed'; readonly userId: UserId | null } & Origin)
+  | ({
+      readonly type: 'login_failed';
+      readonly userId: UserId | null;
+      /** Stands for the address that was tried, whether or not it has an account: a keyed hash, of no use without the key. */
+      readonly account: string;
+    } & Origin)
   | ({
       readonly type: 'session_started';
       readonly userId: UserId;
@@ -42,10 +48,35 @@ export type SecurityEvent =
       readonly sessionId: SessionId;
       /** Who spent the token before: the other fingerprint. */
       readonly previous: Origin;
-    } & Origin);
+    } & Origin)
+  | ({
+      readonly type: 'csrf_refused';
+      /** Whose cookie came along; null at a sign-in, where none counts. */
+      readonly userId: UserId | null;
+      readonly sessionId: SessionId | null;
+      readonly code: 'csrf_failed' | 'origin_not_allowed';
+    } & Origin)
+  /** `password_reset`: an operator gave the user a new password. */
+  | {
+      readonly type: 'user_disabled' | 'user_enabled' | 'user_deleted' | 'password_reset';
+      readonly userId: UserId;
+    }
+  | {
+      readonly type: 'roles_changed';
+      readonly userId: UserId;
+      readonly from: readonly string[];
+      readonly to: readonly string[];
+    };
 
-/** Hears of each event; inside the transaction that caused it when there is one, so that neither exists without the other. */
-export type SecurityEventListener = (event: SecurityEvent, on: Queryable | undefined) => void | Promise<void>;
+/**
+ * Hears of each event. `on` is the transaction that caused it: what is written there exists exactly when the cause does. Without
+ * one the event is of a request that changed nothing, and anybody can cause any number of them.
+ */
+export type SecurityEventListener = (
+  event: SecurityEvent,
+  on: Queryable | undefined,
+  act: Act,
+) => void | Promise<void>;
 
 /** Typed events, so that audit, metrics and mail can listen and no feature knows of them. */
 @Injectable()
@@ -57,8 +88,12 @@ export class SecurityEvents {
     this.listeners.push(listener);
   }
 
-  /** Tells all listeners, in the order they subscribed. A listener that fails fails the action that it records. */
-  async publish(event: SecurityEvent, on?: Queryable): Promise<void> {
-    for (const listener of this.listeners) await listener(event, on);
+  /**
+   * Tells all listeners, in the order they subscribed. A listener that fails fails the action that it records.
+   * @param on the transaction of the change that the event tells of
+   * @param act who did it, by which request
+   */
+  async publish(event: SecurityEvent, on?: Queryable, act: Act = UNKNOWN_ACT): Promise<void> {
+    for (const listener of this.listeners) await listener(event, on, act);
   }
 }

@@ -2,6 +2,8 @@ import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/com
 import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { AppConfig } from '../config/app-config.js';
+import { actOf } from '../events/act.js';
+import { SecurityEvents } from '../events/security-events.js';
 import { isListedOrigin } from '../http/listed-origin.js';
 import { originalMethod } from '../http/original-method.js';
 import { Problem } from '../http/problem.js';
@@ -34,19 +36,44 @@ export class CsrfGuard implements CanActivate {
     private readonly config: AppConfig,
     private readonly reflector: Reflector,
     private readonly tokens: CsrfTokens,
+    private readonly events: SecurityEvents,
   ) {
     this.isListed = isListedOrigin(config);
     this.always = config.csrf.token === 'always';
   }
 
-  canActivate(context: ExecutionContext): true {
+  canActivate(context: ExecutionContext): true | Promise<never> {
     const request = context.switchToHttp().getRequest<FastifyRequest & AuthenticatedRequest>();
     const { signsIn, forwarded } = this.rules.get(context.getHandler()) ?? this.ruleOf(context);
     const sessions = request.authentication?.ambientSessionIds ?? [];
-    if (forwarded ? sessions.length === 0 || this.isForwardedSafely(request) : isSafe(request)) return true;
-    if (sessions.length > 0) this.judge(request, sessions);
-    else if (signsIn) this.judgeOrigin(request);
-    return true;
+    try {
+      if (forwarded ? sessions.length === 0 || this.isForwardedSafely(request) : isSafe(request)) return true;
+      if (sessions.length > 0) this.judge(request, sessions);
+      else if (signsIn) this.judgeOrigin(request);
+      return true;
+    } catch (error) {
+      return this.refuse(error, request, sessions[0] ?? null);
+    }
+  }
+
+  /** Records the refusal. The actor stays unknown: whoever made the browser send this is not its user. */
+  private async refuse(
+    error: unknown,
+    request: FastifyRequest & AuthenticatedRequest,
+    sessionId: SessionId | null,
+  ): Promise<never> {
+    if (error instanceof Problem && (error.code === 'csrf_failed' || error.code === 'origin_not_allowed')) {
+      const { code } = error;
+      const act = { ...actOf(request), actor: null };
+      const { address, userAgent } = act;
+      const userId = request.authentication?.user.id ?? null;
+      await this.events.publish(
+        { type: 'csrf_refused', userId, sessionId, code, address, userAgent },
+        undefined,
+        act,
+      );
+    }
+    throw error;
   }
 
   /**

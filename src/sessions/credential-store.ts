@@ -51,6 +51,13 @@ export interface Fingerprint {
   readonly userAgent: string | null;
 }
 
+/** What a credential becomes when it is spent. */
+export interface Rotation {
+  readonly counter: number;
+  readonly secretId: string;
+  readonly device: Fingerprint;
+}
+
 /** A credential together with the session that it belongs to, whatever that one's state. */
 export interface CredentialWithSession {
   readonly credential: Credential;
@@ -168,9 +175,10 @@ export class CredentialStore {
    */
   async rotate(
     { sessionId, strategy, counter: from, seed }: Credential,
-    to: { counter: number; secretId: string; device: Fingerprint },
+    to: Rotation,
+    on: Queryable = this.database,
   ): Promise<boolean> {
-    const rows = await this.database.query(
+    const rows = await on.query(
       `UPDATE credentials c SET counter = $5, secret_id = $6, rotated_at = now(), last_used_at = now(),
          rotated_ip = $7, rotated_user_agent = $8
        FROM sessions s JOIN users u ON u.id = s.user_id

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '../database/database.js';
+import { COMMAND_LINE_ACT } from '../events/act.js';
 import { SecurityEvents } from '../events/security-events.js';
 import type { SessionId, UserId } from '../principal/principal.js';
 import { SESSION_IS_LIVE } from './session-record.js';
@@ -151,7 +152,11 @@ export class ModeSwitch {
         [withdrawn.map(({ id }) => id), REASON],
       );
       for (const { id: sessionId, user_id: userId } of ended) {
-        await this.events.publish({ type: 'session_ended', userId, sessionId, reason: REASON }, tx);
+        await this.events.publish(
+          { type: 'session_ended', userId, sessionId, reason: REASON },
+          tx,
+          COMMAND_LINE_ACT,
+        );
       }
       return { withdrawn: withdrawn.length, ended: ended.length };
     });

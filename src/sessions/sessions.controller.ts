@@ -1,5 +1,7 @@
 import { Controller, Delete, Get, HttpCode, Param } from '@nestjs/common';
 import { z } from 'zod';
+import type { Act } from '../events/act.js';
+import { CurrentAct } from '../events/current-act.js';
 import { Answers } from '../http/answers.js';
 import { Problem } from '../http/problem.js';
 import { ApiOperation, ApiTags } from '../openapi/decorators.js';
@@ -42,10 +44,15 @@ export class SessionsController {
   @HttpCode(204)
   @ApiOperation({ summary: 'End one of my sessions' })
   @Answers({ 204: null })
-  async end(@Param('id') id: string, @CurrentPrincipal() { userId }: Principal): Promise<void> {
+  async end(
+    @Param('id') id: string,
+    @CurrentPrincipal() { userId }: Principal,
+    @CurrentAct() act: Act,
+  ): Promise<void> {
     const sessionId = z.uuid().safeParse(id);
     const ended =
-      sessionId.success && (await this.sessions.endOwn(userId, sessionId.data as SessionId, 'ended_by_user'));
+      sessionId.success &&
+      (await this.sessions.endOwn(userId, sessionId.data as SessionId, 'ended_by_user', act));
     if (!ended) throw new Problem('not_found', { detail: 'You have no live session of that id.' });
   }
 
@@ -53,7 +60,10 @@ export class SessionsController {
   @HttpCode(204)
   @ApiOperation({ summary: 'End all my sessions but this one' })
   @Answers({ 204: null })
-  async endOthers(@CurrentPrincipal() { userId, sessionId }: Principal): Promise<void> {
-    await this.sessions.endOthers(userId, [sessionId], 'ended_by_user');
+  async endOthers(
+    @CurrentPrincipal() { userId, sessionId }: Principal,
+    @CurrentAct() act: Act,
+  ): Promise<void> {
+    await this.sessions.endOthers(userId, [sessionId], 'ended_by_user', undefined, act);
   }
 }

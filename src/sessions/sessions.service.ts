@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import { AppConfig } from '../config/app-config.js';
 import { Database, type Queryable, type Transaction } from '../database/database.js';
+import type { Act } from '../events/act.js';
 import { SecurityEvents } from '../events/security-events.js';
 import { SessionFeed } from '../feed/session-feed.js';
 import type { SessionId, UserId } from '../principal/principal.js';
@@ -24,7 +25,12 @@ export type EndReason =
   | 'password_changed'
   | 'refresh_reused'
   | 'undelivered'
-  | 'mode_finished';
+  | 'mode_finished'
+  | 'user_disabled'
+  | 'user_deleted'
+  | 'password_reset'
+  | 'ended_by_admin'
+  | 'ended_by_operator';
 
 /** A sign-in that has been proven and is about to become a session. */
 export interface SessionStart extends Fingerprint {
@@ -33,6 +39,8 @@ export interface SessionStart extends Fingerprint {
   readonly remember: boolean;
   /** The sessions of the cookies that this sign-in replaces; they end with it. */
   readonly replaces: readonly SessionId[];
+  /** By which request; the actor is the user who signs in. */
+  readonly act?: Act;
 }
 
 /** A session as its user sees it in the list of devices. */
@@ -67,7 +75,8 @@ export class SessionsService {
   async start(tx: Queryable, start: SessionStart): Promise<SessionRecord> {
     const { idleSeconds, absoluteSeconds, rememberIdleSeconds, rememberAbsoluteSeconds, maxPerUser } =
       this.config.session;
-    if (start.replaces.length > 0) await this.end(start.replaces, 'replaced', tx);
+    const act = start.act && { ...start.act, actor: start.userId };
+    if (start.replaces.length > 0) await this.end(start.replaces, 'replaced', tx, act);
     const newDevice = await this.isNewDevice(tx, start);
     const surplus = await tx.query<{ id: SessionId }>(
       `SELECT s.id FROM sessions s WHERE s.user_id = $1 AND ${SESSION_IS_LIVE} ORDER BY s.last_seen_at DESC, s.id DESC OFFSET $2`,
@@ -78,6 +87,7 @@ export class SessionsService {
         surplus.map(({ id }) => id),
         'surplus',
         tx,
+        act,
       );
     const id = uuidv7() as SessionId;
     const [row] = await tx.query<SessionRow>(
@@ -103,6 +113,7 @@ export class SessionsService {
     await this.events.publish(
       { type: 'session_started', userId, sessionId: id, address, userAgent, newDevice },
       tx,
+      act,
     );
     return sessionRecord(row);
   }
@@ -146,51 +157,53 @@ export class SessionsService {
     return rows.length === 1;
   }
 
-  /** Ends sessions that are not ended yet and says which. Idempotent. */
-  async end(
-    ids: readonly SessionId[],
-    reason: EndReason,
-    on: Queryable = this.database,
-  ): Promise<SessionId[]> {
-    return this.endWhere('id = ANY($2::uuid[])', reason, [ids], on);
+  /** Ends sessions that are not ended yet and says which. Idempotent. @param tx default: a transaction of its own */
+  async end(ids: readonly SessionId[], reason: EndReason, tx?: Queryable, act?: Act): Promise<SessionId[]> {
+    return this.endWhere('id = ANY($2::uuid[])', reason, [ids], tx, act);
   }
 
   /** Ends one session of a user. @returns whether there was a live one of that id. */
-  async endOwn(userId: UserId, id: SessionId, reason: EndReason): Promise<boolean> {
+  async endOwn(userId: UserId, id: SessionId, reason: EndReason, act?: Act): Promise<boolean> {
     const ended = await this.endWhere(
       'id = $2 AND user_id = $3 AND expires_at > now() AND idle_expires_at > now()',
       reason,
       [id, userId],
-      this.database,
+      undefined,
+      act,
     );
     return ended.length > 0;
   }
 
-  /** Ends all sessions of a user but the ones kept. */
+  /** Ends all sessions of a user but the ones kept, and says which. @param tx default: a transaction of its own */
   async endOthers(
     userId: UserId,
     keep: readonly SessionId[],
     reason: EndReason,
-    on: Queryable = this.database,
-  ): Promise<void> {
-    await this.endWhere('user_id = $2 AND id <> ALL($3::uuid[])', reason, [userId, keep], on);
+    tx?: Queryable,
+    act?: Act,
+  ): Promise<SessionId[]> {
+    return this.endWhere('user_id = $2 AND id <> ALL($3::uuid[])', reason, [userId, keep], tx, act);
   }
 
   private async endWhere(
     condition: string,
     reason: EndReason,
     parameters: readonly unknown[],
-    on: Queryable,
+    tx: Queryable | undefined,
+    act: Act | undefined,
   ): Promise<SessionId[]> {
-    const rows = await on.query<{ id: SessionId; user_id: UserId }>(
+    if (!tx) {
+      return this.database.transaction((own) => this.endWhere(condition, reason, parameters, own, act));
+    }
+    const rows = await tx.query<{ id: SessionId; user_id: UserId }>(
       `UPDATE sessions SET ended_at = now(), ended_reason = $1 WHERE ended_at IS NULL AND ${condition} RETURNING id, user_id`,
       [reason, ...parameters],
     );
-    on.afterCommit(() => {
+    tx.afterCommit(() => {
       for (const { id } of rows) this.feed.noteOwn({ sessionId: id, userId: null });
     });
     for (const { id, user_id } of rows) {
-      await this.events.publish({ type: 'session_ended', userId: user_id, sessionId: id, reason }, on);
+      await this.events.publish({ type: 'session_ended', userId: user_id, sessionId: id, reason }, tx, act);
     }
     return rows.map(({ id }) => id);
   }

@@ -1,9 +1,13 @@
-import { Column, Entity, PrimaryColumn, Unique } from 'typeorm';
+import { Column, Entity, Index, PrimaryColumn, Unique } from 'typeorm';
 import type { UserId } from '../principal/principal.js';
 
 /** One account. Never an answer of the API: what a client may see of it is the user view. */
 @Entity('users')
 @Unique('users_email_key', ['email'])
+@Index('users_admins_idx', ['id'], { where: "disabled_at IS NULL AND 'admin' = ANY (roles)" })
+// Their operator classes and expressions are beyond TypeORM: they are in the migration alone.
+@Index('users_email_prefix_idx', { synchronize: false })
+@Index('users_name_prefix_idx', { synchronize: false })
 export class User {
   /** UUID version 7, made by the application. */
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'users_pkey' })

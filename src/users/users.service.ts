@@ -44,15 +44,15 @@ export class UsersService {
     return this.findOne('id = $1', id);
   }
 
-  /** Creates a user with the role `user`. @throws Problem `email_taken` when the canonical email has an account. */
+  /** Creates a user, by default with the role `user` alone. @throws Problem `email_taken` when the canonical email has an account. */
   async create(
     tx: Queryable,
-    user: { email: string; name: string | null; passwordHash: string },
+    user: { email: string; name: string | null; passwordHash: string; roles?: readonly string[] },
   ): Promise<UserAccount> {
     try {
       const [row] = await tx.query<UserRow>(
-        `INSERT INTO users (id, email, name, password_hash) VALUES ($1, $2, $3, $4) RETURNING ${COLUMNS}`,
-        [uuidv7(), user.email, user.name, user.passwordHash],
+        `INSERT INTO users (id, email, name, password_hash, roles) VALUES ($1, $2, $3, $4, $5) RETURNING ${COLUMNS}`,
+        [uuidv7(), user.email, user.name, user.passwordHash, user.roles ?? ['user']],
       );
       if (!row) throw new Error('a user was inserted and not returned');
       return account(row);

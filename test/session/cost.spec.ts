@@ -135,7 +135,8 @@ describe.each(MODES)('AUTH_MODE=%s', (mode) => {
         expect(answer.setCookies).toEqual([]);
       }
     });
-    expect(statements).toEqual([]);
+    // The refused page of another site is in the audit: once a minute, and what came since then is added every two seconds.
+    expect(statements.filter((sql) => !sql.startsWith('INSERT INTO audit_events'))).toEqual([]);
     expect(await rows()).toEqual(withMore);
     expect(withMore).not.toEqual(before);
   });
@@ -166,7 +167,7 @@ describe.each(MODES)('AUTH_MODE=%s', (mode) => {
     }
   });
 
-  test('a login costs a handful of statements, a logout two or three', async () => {
+  test('a login costs a dozen statements, a logout eight, their record included', async () => {
     const client = app.client();
     client.email = (await mintUser(app)).email;
     const login = await statementsOf(app, ignored, async () => {
@@ -176,8 +177,8 @@ describe.each(MODES)('AUTH_MODE=%s', (mode) => {
       expect((await client.logout()).status).toBe(204);
     });
     console.log(`AUTH_MODE=${mode}: login ${login.length} statements, logout ${logout.length}`);
-    expect(login.length).toBeLessThanOrEqual(9);
-    expect(logout.length).toBeLessThanOrEqual(3);
+    expect(login.length).toBeLessThanOrEqual(12);
+    expect(logout.length).toBeLessThanOrEqual(8);
   });
 });
 

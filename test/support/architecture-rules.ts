@@ -15,7 +15,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ['throttle'],
   ['sessions'],
   ['auth'],
-  ['docs', 'health', 'metrics', 'entities.ts'],
+  ['audit', 'admin', 'docs', 'health', 'metrics', 'entities.ts'],
   ['cli'],
   ['.'],
 ];

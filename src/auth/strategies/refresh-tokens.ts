@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { AppConfig, type AppSecret } from '../../config/app-config.js';
 import { Database, type Queryable } from '../../database/database.js';
+import type { Act } from '../../events/act.js';
 import { SecurityEvents } from '../../events/security-events.js';
 import { Problem } from '../../http/problem.js';
 import {
@@ -8,12 +9,18 @@ import {
   CredentialStore,
   type CredentialWithSession,
   type Fingerprint,
+  type Rotation,
 } from '../../sessions/credential-store.js';
 import type { SessionRecord } from '../../sessions/session-record.js';
 import { SessionsService } from '../../sessions/sessions.service.js';
 import { CredentialRejected } from '../auth-strategy.js';
 import { liveOrRejected } from '../live-session.js';
 import { type RefreshToken, isMadeFor, makeRefreshToken, readRefreshToken } from './refresh-token.js';
+
+/** Who refreshes. */
+interface Device extends Fingerprint {
+  readonly act?: Act;
+}
 
 /** Each round is lost only to a request that has just rotated the same token, and the next round then finds its successor. */
 const ROUNDS = 5;
@@ -65,7 +72,7 @@ export class RefreshTokens {
   }
 
   /** The live session of a token that `spend` would take; nothing is spent. @throws CredentialRejected, also with `refresh_reused`. */
-  async prove(presented: string, strategy: string, device: Fingerprint): Promise<SessionRecord> {
+  async prove(presented: string, strategy: string, device: Device): Promise<SessionRecord> {
     const { token, found } = await this.find(presented, strategy);
     const session = liveOrRejected(found.session);
     if (token.counter >= found.credential.counter) return session;
@@ -75,7 +82,7 @@ export class RefreshTokens {
   }
 
   /** Rotates a token, or answers a replay as the contract says. @throws CredentialRejected, also with `refresh_reused`. */
-  async spend(presented: string, strategy: string, device: Fingerprint): Promise<Spent> {
+  async spend(presented: string, strategy: string, device: Device): Promise<Spent> {
     for (let round = 0; round < ROUNDS; round++) {
       const { token, found } = await this.find(presented, strategy);
       const session = liveOrRejected(found.session);
@@ -103,15 +110,18 @@ export class RefreshTokens {
     presented: string,
     counter: number,
     found: CredentialWithSession,
-    device: Fingerprint,
+    device: Device,
   ): Promise<string | null> {
     const [secret] = this.config.secrets;
     const { credential } = found;
-    const rotation = this.credentials.rotate(credential, { counter, secretId: secret.id, device });
+    const to = { counter, secretId: secret.id, device };
+    const rotation =
+      counter > credential.counter + 1
+        ? this.rotateAhead(found, to)
+        : this.credentials.rotate(credential, to);
     this.rotations.set(presented, rotation);
     const rotated = await rotation.finally(() => this.rotations.delete(presented));
     if (!rotated) return null;
-    if (counter > credential.counter + 1) await this.publish('refresh_ahead', found, device);
     return makeRefreshToken(secret, credential.seed, credential.sessionId, counter);
   }
 
@@ -141,34 +151,42 @@ export class RefreshTokens {
     return makeRefreshToken(secret, credential.seed, credential.sessionId, credential.counter);
   }
 
-  private async endStolen(found: CredentialWithSession, device: Fingerprint): Promise<never> {
+  /** A counter ahead of the row: the database was restored. Both or neither: the rotation and its record. */
+  private rotateAhead(found: CredentialWithSession, to: Rotation & { device: Device }): Promise<boolean> {
+    return this.database.transaction(async (tx) => {
+      const rotated = await this.credentials.rotate(found.credential, to, tx);
+      if (rotated) await this.publish('refresh_ahead', found, to.device, tx);
+      return rotated;
+    });
+  }
+
+  private async endStolen(found: CredentialWithSession, device: Device): Promise<never> {
     await this.database.transaction(async (tx) => {
-      const ended = await this.sessions.end([found.session.id], 'refresh_reused', tx);
+      const act = device.act && { ...device.act, actor: 'system' as const };
+      const ended = await this.sessions.end([found.session.id], 'refresh_reused', tx, act);
       // Of several replays at once, one ends it and is recorded.
       if (ended.length > 0) await this.publish('refresh_reused', found, device, tx);
     });
     throw new CredentialRejected('refresh_reused', 'A newer refresh token was used already. Sign in again.');
   }
 
-  private async reportReplay(
-    found: CredentialWithSession,
-    { address, userAgent }: Fingerprint,
-  ): Promise<void> {
+  private async reportReplay(found: CredentialWithSession, device: Device): Promise<void> {
     const { rotatedBy } = found;
-    if (rotatedBy.address === address && rotatedBy.userAgent === userAgent) return;
-    await this.publish('refresh_replayed', found, { address, userAgent });
+    if (rotatedBy.address === device.address && rotatedBy.userAgent === device.userAgent) return;
+    await this.publish('refresh_replayed', found, device);
   }
 
   private async publish(
     type: 'refresh_replayed' | 'refresh_reused' | 'refresh_ahead',
     { session, rotatedBy }: CredentialWithSession,
-    { address, userAgent }: Fingerprint,
+    { address, userAgent, act }: Device,
     on?: Queryable,
   ): Promise<void> {
     const { id: sessionId, user } = session;
     await this.events.publish(
       { type, userId: user.id, sessionId, address, userAgent, previous: rotatedBy },
       on,
+      act,
     );
   }
 }

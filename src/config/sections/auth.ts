@@ -34,7 +34,7 @@ export const authSection = (strategyNames: readonly string[]) => ({
     secretList,
   ),
   SIGNUP: variable(
-    'open, or closed: POST /auth/signup answers 403 signup_closed',
+    'open, or closed: POST /auth/signup answers 403 signup_closed, accounts are made by "user create" on the command line',
     'open',
     choice('open', 'closed'),
   ),

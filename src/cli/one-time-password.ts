@@ -1,0 +1,16 @@
+import { randomInt } from 'node:crypto';
+
+/** Letters and digits that nobody takes for another. */
+const ALPHABET = 'abcdefghjkmnpqrstuvwxyz23456789';
+const GROUP = 5;
+/** 25 characters of 31: 123 bits. */
+const GROUPS = 5;
+
+/** A random password, in groups that can be read out. At least `minLength` characters, and at least 123 bits. */
+export function generatePassword(minLength: number): string {
+  const groups: string[] = [];
+  while (groups.length < GROUPS || groups.join('-').length < minLength) {
+    groups.push(Array.from({ length: GROUP }, () => ALPHABET[randomInt(ALPHABET.length)]).join(''));
+  }
+  return groups.join('-');
+}

@@ -1,6 +1,0 @@
-/** A command that was understood and is not carried out: exit code 1, and these lines instead of a stack. */
-export class Refused extends Error {
-  constructor(readonly lines: readonly string[]) {
-    super(lines.join('\n'));
-  }
-}
