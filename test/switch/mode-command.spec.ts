@@ -9,7 +9,7 @@ import { openSession } from '../support/quick-sessions.js';
 import { TestApp } from '../support/test-app.js';
 import type { TestClient } from '../support/test-client.js';
 
-jest.setTimeout(60_000);
+jest.setTimeout(180_000);
 
 const env = { THROTTLE: 'off', SESSION_MAX_PER_USER: '10000' };
 
