@@ -34,7 +34,7 @@ export function addModeCommands(
       print(
         json
           ? JSON.stringify({ strategy, ...done })
-          : `Withdrew ${strategy} from ${done.withdrawn} sessions; ${done.ended} of them held nothing else and have ended. Now take ${strategy} off AUTH_MODE.`,
+          : `Withdrew ${strategy} from ${done.withdrawn} sessions; ${done.ended === 0 ? 'nobody was signed out' : `ended the ${done.ended} that held nothing else`}. Now take ${strategy} off AUTH_MODE.`,
       );
     });
 }

@@ -10,10 +10,10 @@ import { type TestDatabase, createTestDatabase } from '../support/test-database.
 import { RoundRobin } from './support/round-robin.js';
 import { KINDS, type Kind, Traveller } from './support/traveller.js';
 
-/** Of each kind. The full number takes some minutes: docs/switching-modes.md has the command. */
+/** Of each kind. The full number takes long: docs/switching-modes.md has the command. */
 const CLIENTS = Number(process.env.LATCHKEY_CLIENTS ?? 20);
 /** Requests a second of all clients together, in this one process that all nodes and the proxy share. */
-const RATE = Number(process.env.LATCHKEY_RATE ?? 150);
+const RATE = Number(process.env.LATCHKEY_RATE ?? 80);
 const PAUSE = (3 * CLIENTS * 1000) / RATE;
 const PATIENCE = 10 * 60_000;
 jest.setTimeout(PATIENCE * 3);
