@@ -45,6 +45,11 @@ export class CounterStore {
     }
   }
 
+  /** Counts one that was granted elsewhere, whether or not one is left here. */
+  async note(limit: Limit, key: string): Promise<void> {
+    await this.limiterOf(limit).penalty(key);
+  }
+
   /** Undoes one {@link take}. In a window that has ended meanwhile there is nothing to undo. */
   async giveBack(limit: Limit, key: string): Promise<void> {
     await this.limiterOf(limit).reward(key);

@@ -27,9 +27,9 @@ export class InsuredCounters {
 
   /** Takes one if one is left. */
   async take(limit: Limit, key: string): Promise<Taken> {
-    const own = await this.own.take(limit, key);
-    const taken = await this.ask((store) => store.take(limit, key), own);
-    if (own.granted && !taken.granted) await this.own.giveBack(limit, key);
+    const taken = await this.ask((store) => store.take(limit, key), null);
+    if (taken === null) return this.own.take(limit, key);
+    if (taken.granted) await this.own.note(limit, key);
     return taken;
   }
 

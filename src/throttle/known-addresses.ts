@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Database, type Queryable } from '../database/database.js';
 import type { UserId } from '../principal/principal.js';
+import { Throttle } from './throttle.js';
 import { ThrottleKeys } from './throttle-keys.js';
 
 /** How long an account's address counts as known after the last sign-in from it. */
@@ -12,6 +13,7 @@ export class KnownAddresses {
   constructor(
     private readonly database: Database,
     private readonly keys: ThrottleKeys,
+    private readonly throttle: Throttle,
   ) {}
 
   /** Whether the account of that canonical email knows the address. False for an account that does not exist. */
@@ -24,8 +26,9 @@ export class KnownAddresses {
     return rows.length > 0;
   }
 
-  /** Remembers the address of a sign-in, in its transaction. */
+  /** Remembers the address of a sign-in, in its transaction. With `THROTTLE=off` nobody would ask for it. */
   async remember(tx: Queryable, userId: UserId, address: string): Promise<void> {
+    if (!this.throttle.enabled) return;
     const [hash] = this.keys.address(address);
     // Most sign-ins come from where the last one came from: no new version of the row for each of them.
     await tx.query(

@@ -41,6 +41,11 @@ class BoundedMemoryLimiter extends RateLimiterMemory {
     }
   }
 
+  override async penalty(key: string): Promise<RateLimiterRes> {
+    this.used.set(key, true);
+    return super.penalty(key);
+  }
+
   override async reward(key: string): Promise<RateLimiterRes> {
     const rewarded = await super.reward(key);
     if (rewarded.consumedPoints <= 0) await super.delete(key);

@@ -281,7 +281,12 @@ test('THROTTLE=off: nothing is counted, and no header is there', async () => {
 test('BR16 300 logins at once: few hashes wait, the others are refused, and whoever is signed in goes on', async () => {
   const app = await TestApp.start({
     mode: 'session',
-    env: { ...ON, PASSWORD_HASH_QUEUE: '4', PASSWORD_HASH_CONCURRENCY: '1' },
+    env: {
+      ...ON,
+      PASSWORD_HASH_QUEUE: '4',
+      PASSWORD_HASH_CONCURRENCY: '1',
+      THROTTLE_LOGIN_FAILURES_PER_IP: '10/1h',
+    },
   });
   const user = app.client({ address: newAddress() });
   expect((await user.signup()).status).toBe(201);
