@@ -10,7 +10,6 @@ import { EventsModule } from './events/events.module.js';
 import { FeedModule } from './feed/feed.module.js';
 import { HealthModule } from './health/health.module.js';
 import { LOGGER, type Logger } from './http/logger.js';
-import { MetricsModule } from './metrics/metrics.module.js';
 import { CsrfGuard } from './security/csrf.guard.js';
 
 @Global()
@@ -47,7 +46,7 @@ export class AppModule {
         FeedModule,
         auth,
         HealthModule,
-        MetricsModule.forRoot(auth),
+        ...(config.server.metricsPort === null ? [] : [metricsOf(auth)]),
         ...modules,
       ],
       // In this order on every request: who is it, did the page mean it, may they.
@@ -58,4 +57,10 @@ export class AppModule {
       ],
     };
   }
+}
+
+/** Loaded where it is used: the metrics library is a tenth of the start. */
+async function metricsOf(auth: DynamicModule): Promise<DynamicModule> {
+  const { MetricsModule } = await import('./metrics/metrics.module.js');
+  return MetricsModule.forRoot(auth);
 }

@@ -7,7 +7,6 @@ import { PrincipalCache } from './auth/principal-cache.js';
 import { STRATEGIES } from './auth/strategies/index.js';
 import type { AppConfig } from './config/app-config.js';
 import { openDatabase } from './database/open-database.js';
-import { setUpDocs } from './docs/docs.js';
 import { ENTITIES } from './entities.js';
 import { configureHttp } from './http/configure-http.js';
 import { createHttpAdapter } from './http/http-adapter.js';
@@ -36,7 +35,7 @@ export async function createApp(config: AppConfig, parts: AppParts = {}): Promis
       { bodyParser: false, logger: new NestLogger(logger), abortOnError: false },
     );
     configureHttp(app, logger);
-    if (config.server.docs) setUpDocs(app, config);
+    if (config.server.docs) (await import('./docs/docs.js')).setUpDocs(app, config);
     if (parts.cache === 'off') app.get(PrincipalCache).turnOff();
     await app.init();
     return app;

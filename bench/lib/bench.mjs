@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { seedScript } from '../contenders/index.mjs';
+import { PROCESS_ENVIRONMENT } from '../contenders/latchkey/environment.mjs';
 import { pin, planCores } from './cores.mjs';
 import { Load } from './load.mjs';
 import { machineNow, machineSince, machineTicks } from './machine.mjs';
@@ -83,6 +84,7 @@ export class Bench {
       core: this.cores.server,
       directory: this.directory,
       env: {
+        ...(contender.group === 'latchkey' && PROCESS_ENVIRONMENT),
         BENCH_SECRET: this.secret,
         ...(contender.variant && { BENCH_VARIANT: contender.variant }),
         ...(data && { BENCH_DATABASE_URL: this.data.get(data).database.url }),

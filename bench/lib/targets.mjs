@@ -87,8 +87,9 @@ export const TARGETS = [
     unit: times,
     got: ({ storm }) => {
       const ratios = MODES.flatMap((mode) => {
-        const steady = storm?.[`latchkey-${mode}`]?.steady;
-        return steady ? [{ mode, ratio: p99Ratio(steady) }] : [];
+        // The load of all other measurements: 32 connections that send as soon as they are answered.
+        const saturated = storm?.[`latchkey-${mode}`]?.saturated;
+        return saturated ? [{ mode, ratio: p99Ratio(saturated) }] : [];
       });
       if (ratios.length === 0) return null;
       return {

@@ -1,4 +1,5 @@
 import { HASH_CEILING } from '../contenders/index.mjs';
+import { PROCESS_ENVIRONMENT } from '../contenders/latchkey/environment.mjs';
 import { runScript } from '../lib/processes.mjs';
 import { quickChoice } from '../lib/quick.mjs';
 
@@ -21,7 +22,11 @@ export function steps(bench, results) {
           script: HASH_CEILING,
           core: bench.cores.server,
           directory: bench.directory,
-          env: { BENCH_VARIANT: `${loginWarm},${loginSeconds}`, BENCH_SECRET: bench.secret },
+          env: {
+            ...PROCESS_ENVIRONMENT,
+            BENCH_VARIANT: `${loginWarm},${loginSeconds}`,
+            BENCH_SECRET: bench.secret,
+          },
         });
         results.ceiling.push(perSecond);
         results.concurrency = concurrency;

@@ -2,7 +2,7 @@ import { createServer } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LATCHKEY_MAIN } from '../contenders/index.mjs';
-import { environment } from '../contenders/latchkey/environment.mjs';
+import { PROCESS_ENVIRONMENT, environment } from '../contenders/latchkey/environment.mjs';
 import { HttpConnection, requestBytes } from '../lib/http-connection.mjs';
 import { NodeProcess, StartFailure } from '../lib/processes.mjs';
 import { residentMebibytes } from '../lib/proc.mjs';
@@ -41,7 +41,10 @@ async function coldStart(bench, contender) {
     core: bench.cores.server,
     directory: bench.directory,
     env: isLatchkey
-      ? environment({ databaseUrl: url, secret: bench.secret, mode: contender.mode, port })
+      ? {
+          ...PROCESS_ENVIRONMENT,
+          ...environment({ databaseUrl: url, secret: bench.secret, mode: contender.mode, port }),
+        }
       : {
           PORT: String(port),
           BENCH_SECRET: bench.secret,

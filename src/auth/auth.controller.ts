@@ -1,7 +1,7 @@
 import { Body, Controller, Get, HttpCode, Post } from '@nestjs/common';
-import { ApiBody, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { AppConfig } from '../config/app-config.js';
 import { Answers } from '../http/answers.js';
+import { ApiBody, ApiOperation, ApiTags } from '../openapi/decorators.js';
 import { PasswordPolicy } from '../passwords/password-policy.js';
 import type { Authentication } from '../principal/authentication.js';
 import { CurrentAuthentication, Public } from '../principal/decorators.js';

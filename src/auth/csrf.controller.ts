@@ -1,6 +1,6 @@
 import { Controller, Get } from '@nestjs/common';
-import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Answers } from '../http/answers.js';
+import { ApiOperation, ApiTags } from '../openapi/decorators.js';
 import { Public } from '../principal/decorators.js';
 import { Cookies } from '../security/cookies.js';
 import { CsrfTokens } from '../security/csrf-tokens.js';

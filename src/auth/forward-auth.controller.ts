@@ -1,10 +1,10 @@
 import { All, Controller, HttpCode, Req, Res } from '@nestjs/common';
-import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppConfig } from '../config/app-config.js';
 import { Answers } from '../http/answers.js';
 import { IgnoresBody } from '../http/http-adapter.js';
 import { isFromTrustedProxy } from '../http/proxy-trust.js';
+import { ApiExcludeController } from '../openapi/decorators.js';
 import type { Authentication } from '../principal/authentication.js';
 import { CurrentAuthentication } from '../principal/decorators.js';
 import { ForwardAuthHeaders } from './forward-auth-headers.js';

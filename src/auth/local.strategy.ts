@@ -6,7 +6,7 @@ import { Problem } from '../http/problem.js';
 import { PasswordHasher } from '../passwords/password-hasher.js';
 import { canonicalEmail } from '../users/canonical-email.js';
 import { type UserAccount, UsersService } from '../users/users.service.js';
-import { PrivatePassport } from './passport.js';
+import { PrivatePassport, judge } from './passport.js';
 
 /** A user who has just proven to know the password, and the hash that proved it. */
 export interface ProvenUser {
@@ -31,7 +31,7 @@ export class LocalStrategy extends PassportStrategy(Strategy, 'local') {
 
   /** The user, or null when email or password is wrong or the user is disabled: which of them is not told. */
   async prove(email: string, password: string): Promise<ProvenUser | null> {
-    const { user } = await this.instance.judge<ProvenUser>('local', { body: { email, password } });
+    const { user } = await judge<ProvenUser>(this, { body: { email, password } });
     return user;
   }
 

@@ -1,7 +1,7 @@
 import { Body, Controller, Get, Patch } from '@nestjs/common';
-import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Answers } from '../http/answers.js';
 import { Problem } from '../http/problem.js';
+import { ApiOperation, ApiTags } from '../openapi/decorators.js';
 import type { UserView } from '../principal/authentication.js';
 import { CurrentUser } from '../principal/decorators.js';
 import { ProfileIn, UserOut } from '../users/user.schemas.js';

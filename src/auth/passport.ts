@@ -7,23 +7,23 @@ export type PassportOutcome<T> = { readonly user: T } | { readonly user: null; r
  * A Passport instance for one strategy alone. The module-level instance of the package is never used: strategies of two
  * applications in one process would replace each other there.
  */
-export class PrivatePassport extends Authenticator {
-  /** Lets the strategy of that name judge a request. Rejects when it could not (an outage), resolves whatever it decided. */
-  async judge<T>(name: string, request: object): Promise<PassportOutcome<T>> {
-    return new Promise((resolve, reject) => {
-      const decided = (error: unknown, user?: T | false | null, info?: unknown): void => {
-        if (error) reject(error);
-        else resolve(user ? { user } : { user: null, info });
-      };
-      const middleware: unknown = this.authenticate(name, { session: false }, decided);
-      if (!isMiddleware(middleware)) throw new TypeError('Passport gave no middleware');
-      middleware(request, {}, reject);
-    });
-  }
-}
+export class PrivatePassport extends Authenticator {}
 
-function isMiddleware(
-  value: unknown,
-): value is (request: object, response: object, next: (error: unknown) => void) => void {
-  return typeof value === 'function';
+/**
+ * Lets a Passport strategy judge a request as Passport's middleware does it: by an object of its own for each request, which
+ * inherits from the strategy and hears its verdict. Rejects when the strategy could not tell (an outage).
+ */
+export async function judge<T>(
+  strategy: { readonly authenticate: (...parameters: never[]) => void },
+  request: object,
+): Promise<PassportOutcome<T>> {
+  return new Promise((resolve, reject) => {
+    const attempt = {
+      __proto__: strategy,
+      success: (user: T) => resolve({ user }),
+      fail: (info: unknown) => resolve({ user: null, info }),
+      error: reject,
+    };
+    Reflect.apply(strategy.authenticate, attempt, [request, {}]);
+  });
 }

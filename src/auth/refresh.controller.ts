@@ -1,6 +1,6 @@
 import { Body, Controller, HttpCode, Post } from '@nestjs/common';
-import { ApiBody, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Answers } from '../http/answers.js';
+import { ApiBody, ApiOperation, ApiTags } from '../openapi/decorators.js';
 import { AuthService } from './auth.service.js';
 import { RefreshIn, SignedInOut } from './auth.schemas.js';
 import { Exchange } from './exchange.decorator.js';

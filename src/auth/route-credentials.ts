@@ -1,5 +1,5 @@
 import { SetMetadata, applyDecorators } from '@nestjs/common';
-import { ApiSecurity } from '@nestjs/swagger';
+import { ApiSecurity } from '../openapi/decorators.js';
 import { FORWARDED, Public, SIGNS_IN } from '../principal/decorators.js';
 
 /** Metadata: which credential a route is about, where it is not the ordinary one. */

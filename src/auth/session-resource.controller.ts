@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Post } from '@nestjs/common';
-import { ApiConsumes, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Answers } from '../http/answers.js';
 import { AcceptsForm } from '../http/http-adapter.js';
+import { ApiConsumes, ApiOperation, ApiTags } from '../openapi/decorators.js';
 import type { Authentication, SessionView, UserView } from '../principal/authentication.js';
 import { CurrentAuthentication } from '../principal/decorators.js';
 import { AuthService } from './auth.service.js';

@@ -1,17 +1,19 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import * as swagger from '@nestjs/swagger';
 import { z } from 'zod';
 import { EnabledStrategies } from '../auth/enabled-strategies.js';
 import type { AppConfig } from '../config/app-config.js';
 import { usePagePolicy } from '../http/page-policy.js';
 import { addProblemSchema } from '../http/problem.schema.js';
 import { DOCS_POLICY } from '../http/security-headers.js';
+import { declareTo } from '../openapi/decorators.js';
 import { onlyWhatModeHas } from './only-what-mode-has.js';
 
 /** The OpenAPI 3.1 document of an application: made of the schemas that judge and write its bodies, cut to its mode. */
-export function openApiDocument(app: NestFastifyApplication, config: AppConfig): OpenAPIObject {
+export function openApiDocument(app: NestFastifyApplication, config: AppConfig): swagger.OpenAPIObject {
+  declareTo(swagger);
   const strategies = app.get(EnabledStrategies);
-  const builder = new DocumentBuilder()
+  const builder = new swagger.DocumentBuilder()
     .setOpenAPIVersion('3.1.1')
     .setTitle('Latchkey')
     .setDescription('The sign-in API. Every refusal is a problem document (RFC 9457): branch on its `code`.')
@@ -23,7 +25,7 @@ export function openApiDocument(app: NestFastifyApplication, config: AppConfig):
     // Any of them will do; routes that need none say so themselves (@Public).
     builder.addSecurityRequirements(name);
   }
-  const document = SwaggerModule.createDocument(app, builder.build(), {
+  const document = swagger.SwaggerModule.createDocument(app, builder.build(), {
     standardSchemaConverter: (schema, { schemaType }) => {
       if (!(schema instanceof z.ZodType)) throw new TypeError('only zod schemas are used in this project');
       const {
@@ -41,7 +43,7 @@ export function openApiDocument(app: NestFastifyApplication, config: AppConfig):
 /** Serves Swagger UI at `/docs` and the document at `/openapi.json`. Before `app.init()`. */
 export function setUpDocs(app: NestFastifyApplication, config: AppConfig): void {
   usePagePolicy(app, '/docs', DOCS_POLICY);
-  SwaggerModule.setup('docs', app, () => openApiDocument(app, config), {
+  swagger.SwaggerModule.setup('docs', app, () => openApiDocument(app, config), {
     jsonDocumentUrl: 'openapi.json',
     raw: ['json'],
     customSiteTitle: 'Latchkey API',

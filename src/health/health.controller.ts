@@ -1,8 +1,8 @@
 import { Controller, Get } from '@nestjs/common';
-import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { HealthCheckService } from '@nestjs/terminus';
 import { z } from 'zod';
 import { Answers } from '../http/answers.js';
+import { ApiOperation, ApiTags } from '../openapi/decorators.js';
 import { Public } from '../principal/decorators.js';
 import { Readiness } from './readiness.js';
 

@@ -1,7 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { RouteSchema } from '@nestjs/platform-fastify';
-import { ApiResponse } from '@nestjs/swagger';
 import { z } from 'zod';
+import { ApiResponse } from '../openapi/decorators.js';
 import { PROBLEM_REFERENCE } from './problem.schema.js';
 
 const REFUSAL = {

@@ -1,7 +1,7 @@
 import { Controller, Get, Header } from '@nestjs/common';
-import { ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { Answers } from '../http/answers.js';
+import { ApiTags } from '../openapi/decorators.js';
 import { Public } from '../principal/decorators.js';
 import { KeyRing } from './key-ring.js';
 

@@ -1,5 +1,5 @@
 import { type ExecutionContext, SetMetadata, applyDecorators, createParamDecorator } from '@nestjs/common';
-import { ApiSecurity } from '@nestjs/swagger';
+import { ApiSecurity } from '../openapi/decorators.js';
 import type { AuthenticatedRequest, Authentication } from './authentication.js';
 
 /** Metadata keys that the guards read. */

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
+import { BatchedReads } from '../database/batched-reads.js';
 import { Database, type Queryable } from '../database/database.js';
 import { SessionFeed } from '../feed/session-feed.js';
 import type { SessionId } from '../principal/principal.js';
@@ -59,11 +60,16 @@ interface CredentialRow {
   secret_id: string | null;
 }
 
+type CredentialWithSessionRow = CredentialRow &
+  SessionRow & { rotated_seconds_ago: number; by_ip: string; by_user_agent: string | null };
+
 const CREDENTIAL_COLUMNS = 'c.session_id, c.strategy, c.counter, c.generation, c.seed, c.secret_id';
 
 /** The only way to the `credentials` table: a strategy needs no table and no migration of its own. */
 @Injectable()
 export class CredentialStore {
+  private readonly reads = new BatchedReads((keys, since) => this.read(keys, since));
+
   constructor(
     private readonly database: Database,
     private readonly feed: SessionFeed,
@@ -89,27 +95,9 @@ export class CredentialStore {
     return credential(row);
   }
 
-  /** The credential of that strategy which a session holds, with the session. One statement. */
+  /** The credential of that strategy which a session holds, with the session. One statement, shared with others who ask now. */
   async find(sessionId: SessionId, strategy: string): Promise<CredentialWithSession | null> {
-    const [row] = await this.database.query<
-      CredentialRow &
-        SessionRow & { rotated_seconds_ago: number; by_ip: string; by_user_agent: string | null }
-    >(
-      `SELECT ${CREDENTIAL_COLUMNS}, ${SESSION_COLUMNS},
-         extract(epoch FROM now() - coalesce(c.rotated_at, c.issued_at))::float8 AS rotated_seconds_ago,
-         CASE WHEN c.rotated_at IS NULL THEN s.ip ELSE c.rotated_ip END AS by_ip,
-         CASE WHEN c.rotated_at IS NULL THEN s.user_agent ELSE c.rotated_user_agent END AS by_user_agent
-       FROM credentials c JOIN sessions s ON s.id = c.session_id JOIN users u ON u.id = s.user_id
-       WHERE c.session_id = $1 AND c.strategy = $2`,
-      [sessionId, strategy],
-    );
-    if (!row) return null;
-    return {
-      credential: credential(row),
-      session: sessionRecord(row),
-      rotatedSecondsAgo: row.rotated_seconds_ago,
-      rotatedBy: { address: row.by_ip, userAgent: row.by_user_agent },
-    };
+    return this.reads.get(`${strategy} ${sessionId}`);
   }
 
   /**
@@ -144,6 +132,25 @@ export class CredentialStore {
     ]);
     on.afterCommit(() => this.feed.noteOwn({ sessionId, userId: null }));
   }
+
+  private async read(
+    keys: readonly string[],
+    since: number,
+  ): Promise<ReadonlyMap<string, CredentialWithSession>> {
+    const pairs = keys.map((key) => key.split(' '));
+    const rows = await this.database.query<CredentialWithSessionRow>(
+      `SELECT ${CREDENTIAL_COLUMNS}, ${SESSION_COLUMNS},
+         extract(epoch FROM now() - coalesce(c.rotated_at, c.issued_at))::float8 AS rotated_seconds_ago,
+         CASE WHEN c.rotated_at IS NULL THEN s.ip ELSE c.rotated_ip END AS by_ip,
+         CASE WHEN c.rotated_at IS NULL THEN s.user_agent ELSE c.rotated_user_agent END AS by_user_agent
+       FROM unnest($1::text[], $2::uuid[]) AS k (strategy, session_id)
+         JOIN credentials c ON c.session_id = k.session_id AND c.strategy = k.strategy
+         JOIN sessions s ON s.id = c.session_id JOIN users u ON u.id = s.user_id`,
+      [pairs.map(([strategy]) => strategy), pairs.map(([, sessionId]) => sessionId)],
+      { since, prepare: true },
+    );
+    return new Map(rows.map((row) => [`${row.strategy} ${row.session_id}`, credentialWithSession(row)]));
+  }
 }
 
 function credential(row: CredentialRow): Credential {
@@ -154,5 +161,14 @@ function credential(row: CredentialRow): Credential {
     generation: row.generation,
     seed: row.seed,
     secretId: row.secret_id,
+  };
+}
+
+function credentialWithSession(row: CredentialWithSessionRow): CredentialWithSession {
+  return {
+    credential: credential(row),
+    session: sessionRecord(row),
+    rotatedSecondsAgo: row.rotated_seconds_ago,
+    rotatedBy: { address: row.by_ip, userAgent: row.by_user_agent },
   };
 }

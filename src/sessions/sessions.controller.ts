@@ -1,8 +1,8 @@
 import { Controller, Delete, Get, HttpCode, Param } from '@nestjs/common';
-import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { Answers } from '../http/answers.js';
 import { Problem } from '../http/problem.js';
+import { ApiOperation, ApiTags } from '../openapi/decorators.js';
 import type { Principal, SessionId } from '../principal/principal.js';
 import { CurrentPrincipal } from '../principal/decorators.js';
 import { SessionsService } from './sessions.service.js';

@@ -6,6 +6,7 @@ import { SecurityEvents } from '../events/security-events.js';
 import { SessionFeed } from '../feed/session-feed.js';
 import type { SessionId, UserId } from '../principal/principal.js';
 import type { Fingerprint } from './credential-store.js';
+import { SessionLookups } from './session-lookups.js';
 import {
   SESSION_COLUMNS,
   SESSION_IS_LIVE,
@@ -41,12 +42,16 @@ export interface SessionListItem {
 /** The login sessions: one row per sign-in on a device, the same in every auth mode (contract section 1). */
 @Injectable()
 export class SessionsService {
+  private readonly lookups: SessionLookups;
+
   constructor(
     private readonly database: Database,
     private readonly config: AppConfig,
     private readonly events: SecurityEvents,
     private readonly feed: SessionFeed,
-  ) {}
+  ) {
+    this.lookups = new SessionLookups(database);
+  }
 
   /**
    * Starts a session inside the transaction that holds the lock on the user's row, so that nothing can slip between:
@@ -97,10 +102,11 @@ export class SessionsService {
 
   /** The session of that id, whatever its state and credentials. */
   async findById(id: SessionId): Promise<SessionRecord | null> {
-    return this.findOne(
+    const [row] = await this.database.query<SessionRow>(
       `SELECT ${SESSION_COLUMNS} FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1`,
       [id],
     );
+    return row ? sessionRecord(row) : null;
   }
 
   /** The sessions of a user that are live, newest first, with what they are shown by. */
@@ -114,22 +120,14 @@ export class SessionsService {
     );
   }
 
-  /** The session behind a credential's secret, whatever its state. One statement. */
+  /** The session behind a credential's secret, whatever its state. One statement, shared with others who ask now. */
   async findBySecret(strategy: string, secretHash: Buffer): Promise<SessionRecord | null> {
-    return this.findOne(
-      `SELECT ${SESSION_COLUMNS} FROM credentials c JOIN sessions s ON s.id = c.session_id JOIN users u ON u.id = s.user_id
-       WHERE c.strategy = $1 AND c.secret_hash = $2`,
-      [strategy, secretHash],
-    );
+    return this.lookups.bySecret(strategy, secretHash);
   }
 
-  /** The session of that id if it holds a credential of that strategy, whatever its state. One statement. */
+  /** The session of that id if it holds a credential of that strategy, whatever its state. One statement, shared likewise. */
   async findByCredential(strategy: string, sessionId: SessionId): Promise<SessionRecord | null> {
-    return this.findOne(
-      `SELECT ${SESSION_COLUMNS} FROM credentials c JOIN sessions s ON s.id = c.session_id JOIN users u ON u.id = s.user_id
-       WHERE c.session_id = $2 AND c.strategy = $1`,
-      [strategy, sessionId],
-    );
+    return this.lookups.byCredential(strategy, sessionId);
   }
 
   /** Whether a session is live; it stays so until the transaction ends. Waits for whoever is ending it at the moment. */
@@ -188,11 +186,6 @@ export class SessionsService {
       await this.events.publish({ type: 'session_ended', userId: user_id, sessionId: id, reason }, on);
     }
     return rows.map(({ id }) => id);
-  }
-
-  private async findOne(sql: string, parameters: readonly unknown[]): Promise<SessionRecord | null> {
-    const [row] = await this.database.query<SessionRow>(sql, parameters);
-    return row ? sessionRecord(row) : null;
   }
 
   /** A device is known by its user agent and address together, as long as its sessions are kept (30 days after their end). */

@@ -82,6 +82,11 @@ export class LatchkeyProcess {
     if (!pattern.test(this.text)) throw new Error(`it ended, having said:\n${this.text}`);
   }
 
+  /** Sends it a signal and goes on. */
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
   /** Ends it, and tells how it ended. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | string | null> {
     this.child.kill(signal);

@@ -1,7 +1,7 @@
 import { Body, Controller, Get, Module, Post } from '@nestjs/common';
-import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { Answers } from '../../src/http/answers.js';
+import { ApiOperation, ApiTags } from '../../src/openapi/decorators.js';
 import type { UserView } from '../../src/principal/authentication.js';
 import { CurrentPrincipal, CurrentUser, Public, Roles } from '../../src/principal/decorators.js';
 import type { Principal } from '../../src/principal/principal.js';

@@ -24,6 +24,6 @@ test('METRICS_PORT serves Prometheus gauges of feed, cache and hash queue, and n
 
 test('without METRICS_PORT nothing listens', async () => {
   const app = await TestApp.start({ mode: 'session' });
-  expect(app.get(MetricsServer).port).toBeNull();
+  expect(() => app.get(MetricsServer)).toThrow();
   await app.close();
 });

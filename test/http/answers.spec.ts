@@ -1,8 +1,9 @@
-import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+import * as swagger from '@nestjs/swagger';
 import fc from 'fast-check';
 import { z } from 'zod';
 import { PROBLEM_REFERENCE, addProblemSchema } from '../../src/http/problem.schema.js';
 import { PROBLEMS } from '../../src/http/problem.js';
+import { declareTo } from '../../src/openapi/decorators.js';
 import { call } from './support/expect-problem.js';
 import { type HttpApp, startHttpApp } from './support/http-app.js';
 
@@ -17,13 +18,18 @@ afterAll(async () => {
 });
 
 it('one declaration makes the answer and its documentation', () => {
+  declareTo(swagger);
   const document = addProblemSchema(
-    SwaggerModule.createDocument(server.app, new DocumentBuilder().setOpenAPIVersion('3.1.1').build(), {
-      standardSchemaConverter: (schema, { schemaType }) =>
-        schema instanceof z.ZodType
-          ? { schema: z.toJSONSchema(schema, { target: 'draft-2020-12', io: schemaType }) }
-          : undefined,
-    }),
+    swagger.SwaggerModule.createDocument(
+      server.app,
+      new swagger.DocumentBuilder().setOpenAPIVersion('3.1.1').build(),
+      {
+        standardSchemaConverter: (schema, { schemaType }) =>
+          schema instanceof z.ZodType
+            ? { schema: z.toJSONSchema(schema, { target: 'draft-2020-12', io: schemaType }) }
+            : undefined,
+      },
+    ),
   );
   const responses = document.paths['/auth/login']?.post?.responses;
   expect(responses).toMatchObject({

@@ -5,6 +5,7 @@ import type { Import } from './source-tree.js';
  * what stands above. `.` are the files of src itself, where everything is put together, but for those that are named.
  */
 export const LAYERS: readonly (readonly string[])[] = [
+  ['openapi'],
   ['principal'],
   ['config'],
   ['http'],
@@ -30,6 +31,9 @@ export const CONFINED: Readonly<Record<string, readonly string[]>> = {
   argon2: ['src/passwords/'],
   pg: ['src/database/'],
   pino: ['src/http/logger.ts'],
+  // What takes long to load, and is not always wanted.
+  '@nestjs/swagger': ['src/docs/', 'src/openapi/', 'src/http/problem.schema.ts'],
+  'prom-client': ['src/metrics/'],
 };
 
 /** The arrows that point the wrong way, in words. */

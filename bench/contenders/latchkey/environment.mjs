@@ -1,6 +1,9 @@
 /** What browsers see, as in any production: https, so that cookies are Secure and `__Host-`. */
 export const ORIGIN = 'https://auth.bench.example';
 
+/** What the image sets for the process as such, beside the settings: see the Dockerfile. */
+export const PROCESS_ENVIRONMENT = { MALLOC_ARENA_MAX: '1' };
+
 /**
  * The environment of a production start. Other than the defaults: limits that the load does not reach (they are judged all the
  * same), and lifetimes that outlast the run, because the credentials are made before it.

@@ -3,7 +3,7 @@ import { PassportStrategy } from '@nestjs/passport';
 import { Strategy } from 'passport-jwt';
 import { AppConfig } from '../../config/app-config.js';
 import { Problem } from '../../http/problem.js';
-import { PrivatePassport } from '../passport.js';
+import { PrivatePassport, judge } from '../passport.js';
 import { AccessTokenClaims, AccessTokens } from './access-token.js';
 
 interface PresentedToken {
@@ -27,6 +27,9 @@ export class AccessTokenVerifier extends PassportStrategy(Strategy, 'jwt', 1) {
         tokens.keyFor(token).then((key) => done(key ? null : new Error('unknown key or header'), key), done);
       },
       algorithms: ['ES256', 'RS256', 'PS256'],
+      // Whether key and algorithm fit is judged where the key is found, by our own record of it; here it would be read from the key
+      // again for each token (10 us).
+      jsonWebTokenOptions: { allowInvalidAsymmetricKeyTypes: true },
       issuer: config.jwt.issuer,
       audience: config.jwt.audience,
       // The strategy judges it by the database's clock, with the session.
@@ -38,7 +41,7 @@ export class AccessTokenVerifier extends PassportStrategy(Strategy, 'jwt', 1) {
 
   /** The claims of a token that we signed, expired or not; null for any other. @throws Problem when nobody can tell */
   async verify(token: string): Promise<AccessTokenClaims | null> {
-    const outcome = await this.instance.judge<AccessTokenClaims>('jwt', { token });
+    const outcome = await judge<AccessTokenClaims>(this, { token });
     if (outcome.user === null && outcome.info instanceof Problem) throw outcome.info;
     return outcome.user;
   }

@@ -1,6 +1,7 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
+import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { AppConfig } from '../../config/app-config.js';
 import { KeyRing } from '../../keys/key-ring.js';
@@ -39,9 +40,16 @@ export const AccessTokenClaims = z.strictObject({
 });
 export type AccessTokenClaims = z.infer<typeof AccessTokenClaims>;
 
+type Header = z.infer<typeof Header>;
+
+/** All tokens of a key have the same header, to the letter: few are ever seen. */
+const REMEMBERED_HEADERS = 32;
+
 /** Makes access tokens and finds the key that one was signed with. */
 @Injectable()
 export class AccessTokens {
+  private readonly headers = new LRUCache<string, Header>({ max: REMEMBERED_HEADERS });
+
   constructor(
     private readonly jwt: JwtService,
     private readonly keys: KeyRing,
@@ -80,16 +88,24 @@ export class AccessTokens {
 
   /** The public key for a token, judged by its header alone. @returns null for a header or a key that we do not know. */
   async keyFor(token: string): Promise<SigningKeyPair['publicKey'] | null> {
-    const header = Header.safeParse(decodeHeader(token));
-    if (!header.success) return null;
-    const key = await this.keys.find(header.data.kid);
-    return key && key.algorithm === header.data.alg ? key.publicKey : null;
+    const header = this.headerOf(token.slice(0, token.indexOf('.')));
+    if (!header) return null;
+    const key = await this.keys.find(header.kid);
+    return key && key.algorithm === header.alg ? key.publicKey : null;
+  }
+
+  private headerOf(encoded: string): Header | null {
+    const known = this.headers.get(encoded);
+    if (known) return known;
+    const header = Header.safeParse(decode(encoded)).data ?? null;
+    if (header) this.headers.set(encoded, header);
+    return header;
   }
 }
 
-function decodeHeader(token: string): unknown {
+function decode(encoded: string): unknown {
   try {
-    return JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString());
+    return JSON.parse(Buffer.from(encoded, 'base64url').toString());
   } catch {
     return null;
   }

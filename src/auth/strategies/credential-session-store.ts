@@ -11,8 +11,8 @@ declare module 'express-session' {
   interface SessionData {
     /** The login session that a newly opened cookie is for. */
     sessionId?: SessionId;
-    /** The login session that an existing cookie stands for, whatever its state. */
-    record?: SessionRecord;
+    /** The login session that an existing cookie stands for, whatever its state. A function, which express-session does not hash. */
+    record?: () => SessionRecord;
   }
 }
 
@@ -47,7 +47,7 @@ export class CredentialSessionStore extends Store {
   private async read(sid: string): Promise<SessionData | null> {
     const record = await this.sessions.findBySecret(STRATEGY, sha256(sid));
     // express-session replaces the cookie that it reads here by one of its own options.
-    return record ? ({ cookie: { originalMaxAge: null }, record } satisfies SessionData) : null;
+    return record ? ({ cookie: { originalMaxAge: null }, record: () => record } satisfies SessionData) : null;
   }
 
   private async open(sid: string, sessionId: SessionId | undefined): Promise<void> {

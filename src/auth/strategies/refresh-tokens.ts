@@ -17,12 +17,17 @@ import { type RefreshToken, isMadeFor, makeRefreshToken, readRefreshToken } from
 /** Each round is lost only to a request that has just rotated the same token, and the next round then finds its successor. */
 const ROUNDS = 5;
 
+type Spent = { session: SessionRecord; token: string };
+
 /**
  * Rotation of refresh tokens without losing anybody: parallel refreshes, lost answers and answers that overtake each other stay
  * on one lineage; a token that was used before and comes again later ends the session (RFC 9700 section 4.14.2).
  */
 @Injectable()
 export class RefreshTokens {
+  /** By token: the rotations of it that this node is trying at the moment. */
+  private readonly rotations = new Map<string, Promise<boolean>>();
+
   constructor(
     private readonly config: AppConfig,
     private readonly credentials: CredentialStore,
@@ -51,11 +56,7 @@ export class RefreshTokens {
   }
 
   /** Rotates a token, or answers a replay as the contract says. @throws CredentialRejected, also with `refresh_reused`. */
-  async spend(
-    presented: string,
-    strategy: string,
-    device: Fingerprint,
-  ): Promise<{ session: SessionRecord; token: string }> {
+  async spend(presented: string, strategy: string, device: Fingerprint): Promise<Spent> {
     for (let round = 0; round < ROUNDS; round++) {
       const { token, found } = await this.find(presented, strategy);
       const session = liveOrRejected(found.session);
@@ -67,14 +68,32 @@ export class RefreshTokens {
         return { session, token: this.successor(found) };
       }
       if (token.counter < credential.counter) return await this.endStolen(found, device);
-      const [secret] = this.config.secrets;
-      const counter = token.counter + 1;
-      const rotated = await this.credentials.rotate(credential, { counter, secretId: secret.id, device });
-      if (!rotated) continue;
-      if (token.counter > credential.counter) await this.publish('refresh_ahead', found, device);
-      return { session, token: makeRefreshToken(secret, credential.seed, session.id, counter) };
+      const rotating = this.rotations.get(presented);
+      // Whatever comes of it, the next round sees it: there is nothing to gain by queueing for the same row.
+      if (rotating) await rotating.catch(() => undefined);
+      else {
+        const successor = await this.rotate(presented, token.counter + 1, found, device);
+        if (successor !== null) return { session, token: successor };
+      }
     }
     throw new Problem('unavailable', { retryAfterSeconds: 1 });
+  }
+
+  /** @returns the new token, or null when another request was quicker */
+  private async rotate(
+    presented: string,
+    counter: number,
+    found: CredentialWithSession,
+    device: Fingerprint,
+  ): Promise<string | null> {
+    const [secret] = this.config.secrets;
+    const { credential } = found;
+    const rotation = this.credentials.rotate(credential, { counter, secretId: secret.id, device });
+    this.rotations.set(presented, rotation);
+    const rotated = await rotation.finally(() => this.rotations.delete(presented));
+    if (!rotated) return null;
+    if (counter > credential.counter + 1) await this.publish('refresh_ahead', found, device);
+    return makeRefreshToken(secret, credential.seed, credential.sessionId, counter);
   }
 
   private async find(

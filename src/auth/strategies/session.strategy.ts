@@ -73,7 +73,7 @@ export class SessionStrategy implements AuthStrategy {
     // express-session would also take spellings that we never send, such as a value in quotes.
     if (value === null || !this.verifies(value)) throw new CredentialRejected('credential_invalid');
     const { request } = await this.run(value);
-    return liveOrRejected(request.session?.record ?? null);
+    return liveOrRejected(request.session?.record?.() ?? null);
   }
 
   async issue(record: SessionRecord, exchange: HttpExchange): Promise<CredentialBody> {
