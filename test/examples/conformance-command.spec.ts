@@ -9,7 +9,7 @@ import { PROPERTIES } from '../conformance/properties.js';
 const ROOT = join(import.meta.dirname, '../..');
 const OPAQUE = join(ROOT, 'test/examples/opaque.strategy.ts');
 /** A whole suite of its own runs in there. */
-const PATIENCE = 280_000;
+const PATIENCE = 600_000;
 
 interface Outcome {
   readonly code: number | null;
