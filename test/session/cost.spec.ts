@@ -203,7 +203,7 @@ describe('with 1,000,000 sessions in the table', () => {
       );
       await client.query(
         `INSERT INTO credentials (session_id, strategy, secret_hash, seed)
-         SELECT id, 'session', sha256(uuid_send(id)), uuid_send(id) FROM sessions LIMIT 200000`,
+         SELECT id, 'session', sha256(uuid_send(id)), uuid_send(id) FROM sessions LIMIT 200000 ON CONFLICT DO NOTHING`,
       );
       await client.query('ANALYZE users, sessions, credentials');
     } finally {
