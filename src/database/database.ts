@@ -106,7 +106,7 @@ export class Database implements Queryable {
 
   /** Connections beside those of the requests; whoever opens them closes them before this database is closed. */
   openSidePool(size: number, limitMilliseconds: number): SidePool {
-    return new SidePool(poolOf(this.dataSource).options, size, limitMilliseconds);
+    return new SidePool(() => poolOf(this.dataSource).options, size, limitMilliseconds);
   }
 
   /**

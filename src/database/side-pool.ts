@@ -6,21 +6,17 @@ import { PooledClient } from './pooled-client.js';
  * given up soon. Each query commits by itself.
  */
 export class SidePool {
-  private readonly pool: pg.Pool;
+  private opened: pg.Pool | undefined;
 
   /**
-   * @param settings those of the pool that it stands beside
+   * @param settings those of the pool that it stands beside, asked for with the first query
    * @param limitMilliseconds what a query may take, waiting for a connection included
    */
   constructor(
-    settings: pg.PoolConfig,
-    size: number,
+    private readonly settings: () => pg.PoolConfig,
+    private readonly size: number,
     private readonly limitMilliseconds: number,
-  ) {
-    this.pool = new pg.Pool({ ...settings, max: size, connectionTimeoutMillis: limitMilliseconds });
-    // An idle connection that is lost is nobody's business: the next query opens another.
-    this.pool.on('error', () => undefined);
-  }
+  ) {}
 
   /** The rows of one statement. Rejects with the driver's error, within the limit. */
   async query<T>(sql: string, parameters: readonly unknown[] = []): Promise<T[]> {
@@ -41,8 +37,17 @@ export class SidePool {
     }
   }
 
+  private get pool(): pg.Pool {
+    if (this.opened) return this.opened;
+    const { size: max, limitMilliseconds: connectionTimeoutMillis } = this;
+    this.opened = new pg.Pool({ ...this.settings(), max, connectionTimeoutMillis });
+    // An idle connection that is lost is nobody's business: the next query opens another.
+    this.opened.on('error', () => undefined);
+    return this.opened;
+  }
+
   /** Ends all connections. */
   async close(): Promise<void> {
-    await this.pool.end();
+    await this.opened?.end();
   }
 }

@@ -81,7 +81,7 @@ describe('the conformance command', () => {
     async () => {
       const file = write(
         'gullible.strategy.ts',
-        ['if (token !== value + checksum(value))', 'if (token === value)'],
+        ['if (token !== tokenOf(secret))', 'if (token === secret)'],
         [
           'return liveOrRejected(await this.sessions.findBySecret(this.name, sha256(token)));',
           `seen.set(token, seen.get(token) ?? sha256(token));
@@ -89,7 +89,7 @@ describe('the conformance command', () => {
     if (found) last = token;
     return liveOrRejected(found ?? (await this.sessions.findBySecret(this.name, sha256(last))));`,
         ],
-        ['function checksum', "let last = '';\nconst seen = new Map<string, Buffer>();\n\nfunction checksum"],
+        ['function tokenOf', "let last = '';\nconst seen = new Map<string, Buffer>();\n\nfunction tokenOf"],
       );
       const { code, rows, printed } = await run(file, '--only', 'absent against bad', '--only', 'sign-in');
       expect([code, rows['absent against bad'], rows['sign-in']]).toEqual([1, 'NO', 'held']);

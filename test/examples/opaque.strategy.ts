@@ -1,11 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import {
-  type Addition,
-  type AuthStrategy,
-  type CredentialBody,
-  CredentialRejected,
-} from '../../src/auth/auth-strategy.js';
+import type { Addition, AuthStrategy, CredentialBody } from '../../src/auth/auth-strategy.js';
+import { CredentialRejected } from '../../src/auth/auth-strategy.js';
 import type { HttpExchange } from '../../src/auth/http-exchange.js';
 import { liveOrRejected } from '../../src/auth/live-session.js';
 import { CredentialStore } from '../../src/sessions/credential-store.js';
@@ -38,14 +34,15 @@ export class OpaqueStrategy implements AuthStrategy {
 
   async authenticate(exchange: HttpExchange): Promise<SessionRecord> {
     const token = this.credentialIn(exchange) ?? '';
-    if (token !== tokenOf(token.slice(PREFIX.length, -CHECKSUM_LENGTH)))
-      throw new CredentialRejected('credential_invalid');
+    const secret = token.slice(PREFIX.length, -CHECKSUM_LENGTH);
+    if (token !== tokenOf(secret)) throw new CredentialRejected('credential_invalid');
     return liveOrRejected(await this.sessions.findBySecret(this.name, sha256(token)));
   }
 
   async issue(session: SessionRecord, _exchange: HttpExchange, addition?: Addition): Promise<CredentialBody> {
     const secret = await (addition ? this.obtain(session) : this.draw(session));
-    if (secret === null) throw new CredentialRejected('credential_invalid'); // it has ended meanwhile
+    // The session ended while we were at it.
+    if (secret === null) throw new CredentialRejected('credential_invalid');
     const expiresIn = Math.floor((session.expiresAt.getTime() - session.readAt.getTime()) / 1000);
     return { accessToken: tokenOf(secret), tokenType: 'Bearer', expiresIn };
   }
@@ -71,8 +68,8 @@ export class OpaqueStrategy implements AuthStrategy {
 }
 
 function tokenOf(secret: string): string {
-  const value = PREFIX + secret;
-  return value + sha256(value).toString('base64url').slice(0, CHECKSUM_LENGTH);
+  const checksum = sha256(PREFIX + secret).toString('base64url');
+  return PREFIX + secret + checksum.slice(0, CHECKSUM_LENGTH);
 }
 
 function sha256(token: string): Buffer {
