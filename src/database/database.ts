@@ -1,12 +1,13 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import type { DataSource, QueryRunner } from 'typeorm';
-import { Problem } from '../http/problem.js';
+import type { DataSource } from 'typeorm';
 import { onOwnConnection, tryAdvisoryLock, withAdvisoryLock } from './advisory-lock.js';
 import { CONNECTION_SETTINGS } from './connection-settings.js';
-import { isReadOnly, isRetryable, toApplicationError, unavailable } from './database-errors.js';
+import { isRetryable, toApplicationError } from './database-errors.js';
 import { PooledClient } from './pooled-client.js';
+import { transact } from './transact.js';
+import { borrow, rowsOf, unitOfWork } from './unit-of-work.js';
 import { statementName } from './statement-name.js';
 import type { Queryable, Transaction } from './queryable.js';
 import { SidePool } from './side-pool.js';
@@ -15,8 +16,6 @@ export type { Queryable, Transaction } from './queryable.js';
 
 /** How long one unit of work (a query, or a transaction with its retries) may take, waiting for a connection included. */
 const BUDGET_MS = 2_500;
-/** What a rollback gets beyond that, before the connection is thrown away instead. */
-const ROLLBACK_MS = 250;
 const RETRIES = 3;
 /** How long opening a connection of one's own may take. */
 const CONNECT_MS = 1_000;
@@ -172,81 +171,4 @@ export class Database implements Queryable {
 function poolOf({ driver }: DataSource): pg.Pool {
   if ('master' in driver && driver.master instanceof pg.Pool) return driver.master;
   throw new Error('the database is closed');
-}
-
-/** A connection of the pool. There is none to be had when the database is not there, or when all are taken for too long. */
-async function borrow<T>(connect: () => Promise<T>): Promise<T & PooledClient> {
-  let client: T;
-  try {
-    client = await connect();
-  } catch (error) {
-    throw unavailable(error);
-  }
-  if (client instanceof PooledClient) return client;
-  throw new TypeError('this data source was not made by createDataSource()');
-}
-
-/** Errors come out as the application sees them, but for those that `isRaw` wants as they are. */
-async function unitOfWork<T>(
-  client: PooledClient,
-  deadline: number,
-  unit: { work: () => Promise<T>; release: () => unknown; isRaw?: (error: unknown) => boolean },
-): Promise<T> {
-  try {
-    client.deadline = deadline;
-    return await unit.work();
-  } catch (error) {
-    // Whatever fails on a lost connection, fails because of that.
-    if (client.lost !== null && !(error instanceof Problem)) throw unavailable(client.lost);
-    // A replica that has taken the primary's place: the next connection may find the new one.
-    if (isReadOnly(error)) client.discard(new Error('the server is read-only'));
-    throw unit.isRaw?.(error) ? error : toApplicationError(error);
-  } finally {
-    client.deadline = Infinity;
-    await unit.release();
-  }
-}
-
-async function rowsOf<T>(
-  client: PooledClient,
-  sql: string,
-  parameters: readonly unknown[] = [],
-  name?: string,
-): Promise<T[]> {
-  const values = [...parameters];
-  return (await client.query(name === undefined ? { text: sql, values } : { name, text: sql, values })).rows;
-}
-
-async function transact<T>(
-  runner: QueryRunner,
-  client: PooledClient,
-  work: (tx: Transaction) => Promise<T>,
-): Promise<T> {
-  const afterCommit: (() => void)[] = [];
-  const result = await committed(runner, client, () =>
-    work({
-      manager: runner.manager,
-      afterCommit: (callback) => void afterCommit.push(callback),
-      query: <R>(sql: string, parameters?: readonly unknown[]) => rowsOf<R>(client, sql, parameters),
-    }),
-  );
-  // That is how PostgreSQL answers COMMIT when a statement had failed, and `work` has swallowed its error.
-  if (client.lastCommand === 'ROLLBACK') throw new Error('a statement of this transaction had failed');
-  for (const callback of afterCommit) callback();
-  return result;
-}
-
-/** Resolves when `work` and the COMMIT have; rolls back and rejects when either fails. */
-async function committed<T>(runner: QueryRunner, client: PooledClient, work: () => Promise<T>): Promise<T> {
-  try {
-    await runner.startTransaction('READ COMMITTED');
-    const result = await work();
-    await runner.commitTransaction();
-    return result;
-  } catch (error) {
-    client.deadline = Math.max(client.deadline, performance.now() + ROLLBACK_MS);
-    if (client.lost === null)
-      await runner.rollbackTransaction().catch((reason: Error) => client.discard(reason));
-    throw error;
-  }
 }

@@ -190,8 +190,8 @@ describe('FT31 a log that nobody reads stops nothing', () => {
     return { reader, writer: openSync(path, constants.O_WRONLY) };
   }
 
-  /** What comes until nobody has the pipe open for writing. */
-  async function readAll(reader: number): Promise<string> {
+  /** What comes until nobody has the pipe open for writing. @param heard is told all that has come so far */
+  async function readAll(reader: number, heard: (text: string) => void): Promise<string> {
     const buffer = Buffer.alloc(65_536);
     let text = '';
     for (;;) {
@@ -199,6 +199,7 @@ describe('FT31 a log that nobody reads stops nothing', () => {
         const length = readSync(reader, buffer);
         if (length === 0) return text;
         text += buffer.toString('latin1', 0, length);
+        heard(text);
       } catch {
         await new Promise((resolve) => setTimeout(resolve, 5));
       }
@@ -235,9 +236,12 @@ describe('FT31 a log that nobody reads stops nothing', () => {
       closeSync(writer);
       await once(child, 'message');
       await new Promise((resolve) => setTimeout(resolve, 200));
-      const text = readAll(reader);
+      const linesIn = (text: string): number => text.match(/a line x+\n/g)?.length ?? 0;
+      // It goes when it has been heard: whoever is killed before takes along what waits.
+      const text = readAll(reader, (soFar) => {
+        if (linesIn(soFar) >= 3000 && child.connected) child.send('go');
+      });
       child.send('ping');
-      child.send('go');
       const whole = (await text).match(/a line x+\n/g) ?? [];
       expect(whole.length).toBeGreaterThanOrEqual(3000);
       expect(whole.length).toBeLessThanOrEqual(atMost);

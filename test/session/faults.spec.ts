@@ -264,7 +264,8 @@ test('FT07 the pool exhausted: 503 after about a second, and at once 200 when a 
   }
   expect(took).toBeGreaterThan(900);
   await expectTheRest();
-  await Promise.all(hogs);
+  // On a machine that is slow just now the statement limit of 1.9 s ends one of them.
+  await Promise.allSettled(hogs);
   const freed = performance.now();
   const after = await Promise.all(cookies.map(me));
   expect(after.map(({ status }) => status)).toEqual(cookies.map(() => 200));
@@ -410,6 +411,8 @@ describe('FT19 SIGTERM', () => {
         PORT: String(port),
         PUBLIC_ORIGIN: ORIGIN,
         LOG_LEVEL: 'warn',
+        // Thirty sign-ins at once from one address would be guesses.
+        THROTTLE: 'off',
       },
       cwd: import.meta.dirname,
       stdio: 'ignore',
