@@ -503,7 +503,8 @@ describe.each(JWT_MODES)('AUTH_MODE=%s', (mode) => {
           else expect([200, 400, 401, 404]).toContain(status);
         }
       });
-      expect(statements).toEqual([]);
+      // The counts of earlier refusals are written by the clock.
+      expect(statements.filter((sql) => !/^INSERT INTO audit_events/.test(sql))).toEqual([]);
       const foreign = {
         authorization: `Bearer ${client.accessToken}`,
         cookie,
