@@ -24,6 +24,7 @@ import {
 } from './auth-strategy.js';
 import type { LoginIn, SignupIn } from './auth.schemas.js';
 import { EnabledStrategies } from './enabled-strategies.js';
+import { HashReplaced, provingAgain } from './hash-replaced.js';
 import type { HttpExchange } from './http-exchange.js';
 import { LocalStrategy } from './local.strategy.js';
 
@@ -87,15 +88,12 @@ export class AuthService {
   async logIn(input: LoginIn, exchange: HttpExchange): Promise<SignedIn> {
     const strategy = this.strategyToIssue(input.strategy);
     if (isRefreshable(strategy)) strategy.checkTransport(exchange);
-    const proven = await this.logins.attempt(input.email, exchange, () =>
-      this.proof.prove(input.email, input.password),
-    );
-    if (!proven) return await this.refuseLogin(input.email, exchange);
-    return this.signIn(strategy, exchange, input.remember ?? false, async (tx) => {
-      const unchanged = await this.users.lockVerified(tx, proven.user.id, proven.verifiedHash);
-      if (!unchanged) throw new Problem('login_failed');
-      return proven.user.id;
-    });
+    try {
+      return await provingAgain(() => this.proveAndSignIn(input, strategy, exchange));
+    } catch (error) {
+      if (error instanceof HashReplaced) throw new Problem('login_failed');
+      throw error;
+    }
   }
 
   /**
@@ -118,6 +116,20 @@ export class AuthService {
     );
     this.activity.seen(refreshed.session, strategy.name);
     return { ...refreshed, strategy: strategy.name };
+  }
+
+  private async proveAndSignIn(
+    { email, password, remember = false }: LoginIn,
+    strategy: AuthStrategy,
+    exchange: HttpExchange,
+  ): Promise<SignedIn> {
+    const proven = await this.logins.attempt(email, exchange, () => this.proof.prove(email, password));
+    if (!proven) return await this.refuseLogin(email, exchange);
+    return this.signIn(strategy, exchange, remember, async (tx) => {
+      const unchanged = await this.users.lockVerified(tx, proven.user.id, proven.verifiedHash);
+      if (!unchanged) throw new HashReplaced();
+      return proven.user.id;
+    });
   }
 
   private strategyToIssue(name: string | undefined): AuthStrategy {

@@ -5,7 +5,7 @@ import { Problem } from '../http/problem.js';
 import { PasswordHasher } from '../passwords/password-hasher.js';
 import { PasswordPolicy } from '../passwords/password-policy.js';
 import type { Authentication } from '../principal/authentication.js';
-import type { SessionId } from '../principal/principal.js';
+import type { SessionId, UserId } from '../principal/principal.js';
 import { CredentialStore } from '../sessions/credential-store.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { PasswordThrottle } from '../throttle/password-throttle.js';
@@ -13,6 +13,7 @@ import { UsersService } from '../users/users.service.js';
 import { type AuthStrategy, CredentialRejected, isRefreshable } from './auth-strategy.js';
 import type { PasswordIn } from './auth.schemas.js';
 import { EnabledStrategies } from './enabled-strategies.js';
+import { HashReplaced, provingAgain } from './hash-replaced.js';
 import type { HttpExchange } from './http-exchange.js';
 
 /** Changing one's password: all other sessions end, and the cookie credentials of this one are replaced. */
@@ -47,28 +48,42 @@ export class PasswordChangeService {
         errors: weaknesses.map((message) => ({ path: 'newPassword', message })),
       });
     }
-    const account = await this.users.findById(principal.userId);
-    const matches = await this.guesses.attempt(session.id, exchange.reply, () =>
+    try {
+      await provingAgain(() => this.proveAndChange(input, principal.userId, session.id, exchange));
+    } catch (error) {
+      if (error instanceof HashReplaced) throw new Problem('password_incorrect');
+      throw error;
+    }
+  }
+
+  private async proveAndChange(
+    input: PasswordIn,
+    userId: UserId,
+    sessionId: SessionId,
+    exchange: HttpExchange,
+  ): Promise<void> {
+    const account = await this.users.findById(userId);
+    const matches = await this.guesses.attempt(sessionId, exchange.reply, () =>
       this.hasher.verify(account?.passwordHash ?? null, input.currentPassword),
     );
     if (!account || !matches) throw new Problem('password_incorrect');
     const newHash = await this.hasher.hash(input.newPassword);
-    const replaced = await this.cookieStrategiesToReplace(session.id, exchange);
+    const replaced = await this.cookieStrategiesToReplace(sessionId, exchange);
     await this.database.transaction(async (tx) => {
       if (!(await this.users.replacePasswordHash(tx, account.id, account.passwordHash, newHash))) {
-        throw new Problem('password_incorrect');
+        throw new HashReplaced();
       }
-      if (!(await this.sessions.holdLive(session.id, tx))) throw new Problem('credential_invalid');
-      await this.sessions.endOthers(account.id, [session.id], 'password_changed', tx, exchange.act);
+      if (!(await this.sessions.holdLive(sessionId, tx))) throw new Problem('credential_invalid');
+      await this.sessions.endOthers(account.id, [sessionId], 'password_changed', tx, exchange.act);
       // Dead from here on, whether or not the answer with the new ones arrives.
-      await this.credentials.withdraw(session.id, replaced.dead, tx);
+      await this.credentials.withdraw(sessionId, replaced.dead, tx);
       await this.events.publish(
-        { type: 'password_changed', userId: account.id, sessionId: session.id },
+        { type: 'password_changed', userId: account.id, sessionId },
         tx,
         exchange.act,
       );
     });
-    await this.issueAnew(session.id, replaced.shown, exchange);
+    await this.issueAnew(sessionId, replaced.shown, exchange);
   }
 
   /** A session that has ended since the change needs no cookies, and the change holds all the same. */

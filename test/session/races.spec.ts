@@ -42,8 +42,12 @@ async function twoNodes(mode: string): Promise<[TestApp, TestApp]> {
     };
     const hasher = app.get(PasswordHasher);
     hasher.hash = async (password) => (await aMoment(), `cheap ${password}`);
-    hasher.verify = async (stored, password) => (await aMoment(), stored === `cheap ${password}`);
-    hasher.needsRehash = () => false;
+    // `weak`: of parameters that have risen since.
+    hasher.verify = async (stored, password) => (
+      await aMoment(),
+      stored === `cheap ${password}` || stored === `weak ${password}`
+    );
+    hasher.needsRehash = (stored) => stored.startsWith('weak');
   }
   return [first, second];
 }
@@ -226,6 +230,28 @@ describe.each([
       }
       if (i % 10 === 0) expect((await login(other, user, NEXT_PASSWORD)).status).toBe(200);
       expect((await login(other, user)).status).toBe(401);
+    });
+  }, 120_000);
+
+  test(`RC13 a login that rehashes against a password change: the new password survives`, async () => {
+    await rounds(ROUNDS_HERE, async (node, other) => {
+      const user = await mintUserCheaply();
+      const one = await holder(user);
+      await node.rows('UPDATE users SET password_hash = $2 WHERE id = $1', [user.id, `weak ${PASSWORD}`]);
+      const [changed, ...logins] = await Promise.all([
+        wire(node.url, 'POST', '/auth/password', {
+          headers: one.headers,
+          body: { currentPassword: PASSWORD, newPassword: NEXT_PASSWORD },
+        }),
+        login(other, user),
+        login(node, user),
+      ]);
+      for (const answer of logins) expect([200, 401]).toContain(answer.status);
+      expect(changed.status).toBe(204);
+      const [row] = await node.rows('SELECT password_hash FROM users WHERE id = $1', [user.id]);
+      expect(row).toEqual({ password_hash: `cheap ${NEXT_PASSWORD}` });
+      expect((await login(other, user)).status).toBe(401);
+      expect(await liveSessions(user)).toEqual([one.session.id]);
     });
   }, 120_000);
 
