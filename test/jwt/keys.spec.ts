@@ -106,7 +106,7 @@ describe('two nodes on one database', () => {
   const signNow = (kid: string) => a.rows('UPDATE signing_keys SET signs_from = now() WHERE id = $1', [kid]);
   const upkeep = (node = a) => node.get(KeyRotation).upkeep();
 
-  test('a rotation: published on every node at once, signing after 15 minutes, the old one accepted until nothing of it lives', async () => {
+  test('KR01 a rotation: published on every node at once, signing after 15 minutes, the old one accepted until nothing of it lives', async () => {
     const first = await oneKey();
     const old = await fresh(a, ann);
     expect(kidOf(old)).toBe(first);

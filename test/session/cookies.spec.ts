@@ -459,7 +459,7 @@ describe.each(['session', 'session,jwt', 'jwt,session'])('AUTH_MODE=%s', (mode) 
   });
 });
 
-describe('KR02 rotation of APP_SECRET', () => {
+describe('KR02, CK10 rotation of APP_SECRET', () => {
   const [old, next] = ['1', '2'].map((digit) => Buffer.from(digit.repeat(32)).toString('base64'));
   const STEPS = [`${old}`, `${old},${next}`, `${next},${old}`, `${next}`];
   let database: TestDatabase;

@@ -79,7 +79,7 @@ describe.each(['session', 'jwt'])('AUTH_MODE=%s, default limits', (mode) => {
     expect((await user.sibling({ address }).login()).status).toBe(200);
   });
 
-  test('twenty signups a minute from one address; a taken email spends one, and login goes on', async () => {
+  test('EN06 twenty signups a minute from one address; a taken email spends one, and login goes on', async () => {
     const address = newAddress();
     expect((await app.client({ address }).signup()).status).toBe(201);
     expect((await user.sibling({ address }).signup()).status).toBe(409);
