@@ -14,6 +14,7 @@ import { SessionsService } from '../sessions/sessions.service.js';
 import { AddressThrottle } from '../throttle/address-throttle.js';
 import { KnownAddresses } from '../throttle/known-addresses.js';
 import { LoginThrottle } from '../throttle/login-throttle.js';
+import { UserTurns } from '../users/user-turns.js';
 import { UsersService } from '../users/users.service.js';
 import {
   type AuthStrategy,
@@ -46,6 +47,7 @@ export class AuthService {
     private readonly strategies: EnabledStrategies,
     private readonly proof: LocalStrategy,
     private readonly users: UsersService,
+    private readonly turns: UserTurns,
     private readonly hasher: PasswordHasher,
     private readonly policy: PasswordPolicy,
     private readonly sessions: SessionsService,
@@ -125,11 +127,13 @@ export class AuthService {
   ): Promise<SignedIn> {
     const proven = await this.logins.attempt(email, exchange, () => this.proof.prove(email, password));
     if (!proven) return await this.refuseLogin(email, exchange);
-    return this.signIn(strategy, exchange, remember, async (tx) => {
-      const unchanged = await this.users.lockVerified(tx, proven.user.id, proven.verifiedHash);
-      if (!unchanged) throw new HashReplaced();
-      return proven.user.id;
-    });
+    const signIn = () =>
+      this.signIn(strategy, exchange, remember, async (tx) => {
+        const unchanged = await this.users.lockVerified(tx, proven.user.id, proven.verifiedHash);
+        if (!unchanged) throw new HashReplaced();
+        return proven.user.id;
+      });
+    return this.turns.take(proven.user.id, signIn);
   }
 
   private strategyToIssue(name: string | undefined): AuthStrategy {

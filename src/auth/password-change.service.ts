@@ -9,6 +9,7 @@ import type { SessionId, UserId } from '../principal/principal.js';
 import { CredentialStore } from '../sessions/credential-store.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { PasswordThrottle } from '../throttle/password-throttle.js';
+import { UserTurns } from '../users/user-turns.js';
 import { UsersService } from '../users/users.service.js';
 import { type AuthStrategy, CredentialRejected, isRefreshable } from './auth-strategy.js';
 import type { PasswordIn } from './auth.schemas.js';
@@ -23,6 +24,7 @@ export class PasswordChangeService {
     private readonly database: Database,
     private readonly strategies: EnabledStrategies,
     private readonly users: UsersService,
+    private readonly turns: UserTurns,
     private readonly hasher: PasswordHasher,
     private readonly policy: PasswordPolicy,
     private readonly sessions: SessionsService,
@@ -69,20 +71,22 @@ export class PasswordChangeService {
     if (!account || !matches) throw new Problem('password_incorrect');
     const newHash = await this.hasher.hash(input.newPassword);
     const replaced = await this.cookieStrategiesToReplace(sessionId, exchange);
-    await this.database.transaction(async (tx) => {
-      if (!(await this.users.replacePasswordHash(tx, account.id, account.passwordHash, newHash))) {
-        throw new HashReplaced();
-      }
-      if (!(await this.sessions.holdLive(sessionId, tx))) throw new Problem('credential_invalid');
-      await this.sessions.endOthers(account.id, [sessionId], 'password_changed', tx, exchange.act);
-      // Dead from here on, whether or not the answer with the new ones arrives.
-      await this.credentials.withdraw(sessionId, replaced.dead, tx);
-      await this.events.publish(
-        { type: 'password_changed', userId: account.id, sessionId },
-        tx,
-        exchange.act,
-      );
-    });
+    const replace = () =>
+      this.database.transaction(async (tx) => {
+        if (!(await this.users.replacePasswordHash(tx, account.id, account.passwordHash, newHash))) {
+          throw new HashReplaced();
+        }
+        if (!(await this.sessions.holdLive(sessionId, tx))) throw new Problem('credential_invalid');
+        await this.sessions.endOthers(account.id, [sessionId], 'password_changed', tx, exchange.act);
+        // Dead from here on, whether or not the answer with the new ones arrives.
+        await this.credentials.withdraw(sessionId, replaced.dead, tx);
+        await this.events.publish(
+          { type: 'password_changed', userId: account.id, sessionId },
+          tx,
+          exchange.act,
+        );
+      });
+    await this.turns.take(account.id, replace);
     await this.issueAnew(sessionId, replaced.shown, exchange);
   }
 

@@ -194,7 +194,7 @@ describe('a directory', () => {
     process.kill(killed, 'SIGKILL');
     await eventually(() => server.pid !== undefined && server.pid !== killed);
     expect(await query(server, 'SELECT n FROM kept')).toEqual([{ n: 7 }]);
-    expect(logged.at(-1)).toBe('the embedded PostgreSQL is back');
+    await eventually(() => logged.at(-1) === 'the embedded PostgreSQL is back');
   });
 
   test('of another major version is refused with what to do', async () => {

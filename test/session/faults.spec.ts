@@ -274,6 +274,30 @@ test('FT07 the pool exhausted: 503 after about a second, and at once 200 when a 
   );
 }, 30_000);
 
+test('sign-ins of one user that wait for each other leave the connections to everybody else', async () => {
+  const [busy, other] = await mintUsers(app, 2);
+  if (!busy || !other) throw new Error('no users');
+  const lock = new pg.Client({ connectionString: server.database.url });
+  lock.on('error', () => undefined);
+  await lock.connect();
+  await lock.query('BEGIN');
+  await lock.query('SELECT 1 FROM users WHERE id = $1 FOR UPDATE', [busy.id]);
+  const logins = Array.from({ length: 2 * POOL_SIZE }, () =>
+    wire(app.url, 'POST', '/auth/login', { body: { email: busy.email, password: PASSWORD } }),
+  );
+  await waitForLocks(1);
+  const { status } = await wire(app.url, 'POST', '/auth/login', {
+    body: { email: other.email, password: PASSWORD },
+  });
+  const [{ n } = { n: -1 }] = await app.rows<{ n: number }>(
+    `SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock'`,
+  );
+  expect([status, n]).toEqual([200, 1]);
+  await lock.query('COMMIT');
+  await lock.end();
+  for (const answer of await Promise.all(logins)) expect(answer.status).toBe(200);
+}, 30_000);
+
 test('FT08 all connections terminated every second for 10 s: 99 of 100 reads work with one retry, none is 401', async () => {
   const cookies = await freshCookies(500);
   const tally = { ok: 0, retried: 0, failed: 0 };
