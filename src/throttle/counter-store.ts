@@ -88,6 +88,7 @@ function standing(limit: Limit, { consumedPoints, msBeforeNext }: RateLimiterRes
   return {
     limit,
     remaining: Math.min(limit.points, Math.max(0, limit.points - consumedPoints)),
-    resetSeconds: Math.max(0, Math.ceil(msBeforeNext / 1000)),
+    // A clock that was set back must not make the window longer than it is.
+    resetSeconds: Math.min(limit.windowSeconds, Math.max(0, Math.ceil(msBeforeNext / 1000))),
   };
 }
