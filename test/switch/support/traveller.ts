@@ -34,6 +34,8 @@ export class Traveller {
   async signIn(): Promise<void> {
     const answer = this.judge('login', await this.client.login({ strategy: this.kind.strategy }));
     this.sessionId = answer.body?.session?.id;
+    // Whoever has not seen what was there before cannot see that it has changed.
+    await this.lookAtConfig();
   }
 
   /** Begins to travel. @param pause milliseconds from a request to the next, on average */
