@@ -12,8 +12,6 @@ import { cpuSeconds } from './proc.mjs';
 import { NodeProcess, runScript } from './processes.mjs';
 
 const SEED_LIMIT_MILLISECONDS = 15 * 60_000;
-/** Share of the time of all cores. */
-const STOLEN_LIMIT = 0.1;
 const GREETING = [{ path: '/' }];
 
 /** What all measurements share: a database server, a load process, and a folder that is gone afterwards. */
@@ -147,20 +145,6 @@ export class Bench {
       loadBusy: loadCpuSeconds / seconds,
       stolen: machineSince(before.machine).stolen,
     };
-  }
-
-  /**
-   * As {@link measure}, again while the host of a virtual machine takes more than a tenth of the cores' time, `tries` times at the most; gives
-   * the run that lost least. What it measured plays no part in the choice.
-   */
-  async measureCalmly(server, spec) {
-    let calmest;
-    for (let tries = 0; tries < this.profile.tries; tries++) {
-      const run = await this.measure(server, spec);
-      if (!calmest || run.stolen < calmest.stolen) calmest = run;
-      if (!(calmest.stolen > STOLEN_LIMIT)) break;
-    }
-    return calmest;
   }
 
   /**

@@ -3,17 +3,17 @@ import { parseArgs } from 'node:util';
 /** How much is measured. Times in seconds. */
 const PROFILES = {
   full: {
-    rounds: 3,
+    rounds: 9,
     warm: 1,
     warmMost: 8,
-    tries: 3,
-    seconds: 4,
+    seconds: 1,
     connections: 32,
     credentials: 10_000,
     sqlRequests: 1000,
     loginWarm: 2,
-    loginSeconds: 8,
+    loginSeconds: 2,
     loginConnections: 16,
+    refreshRounds: 3,
     refreshes: 10_000,
     refreshConnections: 16,
     stormRounds: 3,
@@ -28,17 +28,17 @@ const PROFILES = {
     endingsRate: 1000,
   },
   quick: {
-    rounds: 1,
+    rounds: 3,
     warm: 0.5,
     warmMost: 3,
-    tries: 1,
-    seconds: 1,
+    seconds: 0.5,
     connections: 32,
     credentials: 1000,
     sqlRequests: 200,
     loginWarm: 0.5,
-    loginSeconds: 1.5,
+    loginSeconds: 1,
     loginConnections: 16,
+    refreshRounds: 1,
     refreshes: 1000,
     refreshConnections: 16,
     stormRounds: 1,
@@ -47,7 +47,7 @@ const PROFILES = {
     stormLogins: 32,
     timingPairs: 40,
     startRounds: 2,
-    rows: 50_000,
+    rows: 30_000,
     endings: 100,
     endingsBySql: 20,
     endingsRate: 500,
@@ -58,10 +58,10 @@ export const SECTIONS = ['me', 'sql', 'login', 'refresh', 'storm', 'timing', 'st
 
 export const HELP = `Latchkey beside what people use today. A real PostgreSQL, each contender in a process of its own, in turn.
 
-npm run bench                          everything, about half an hour on a quiet machine; writes docs/performance/
+npm run bench                          everything, about twenty minutes; writes docs/performance/
 npm run bench -- --quick               everything in small, under 3 minutes; writes nothing
 npm run bench -- --only a,b            only these contenders or measurements (or both); writes nothing
-npm run bench -- --seconds 10          of each measurement of GET /me; also --rounds 5, --rows 5000000
+npm run bench -- --rounds 20           of GET /me and login; also --seconds 2 of GET /me in each, --rows 5000000
 npm run bench -- --out folder          writes results.md, chart.svg and results.json there
 npm run bench -- --list                the names for --only
 npm run bench -- --help

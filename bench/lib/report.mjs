@@ -59,7 +59,7 @@ function conditions({ machine, before, node, database, cores, latchkey, contende
       `- Database: ${database}. Reached by ${/BENCH_DATABASE_URL/.test(database) ? 'its URL' : 'a Unix socket'}; pools of 10, everybody's default.`,
       `- Latchkey with ${named(latchkey)}; NODE_ENV=production, all guards, LOG_LEVEL=info as JSON to a file.`,
       `- Contenders with ${named(contenders)}.`,
-      `- Rounds: ${profile.rounds}, in turn (A B C, A B C), each contender in a new process; warmed up until it gets no faster (${profile.warmMost} s at the most), then ${profile.seconds} s measured, ${profile.connections} connections, one request at a time on each.`,
+      `- Rounds: all servers are up, and one after the other gets ${profile.seconds} s of load (login: ${profile.loginSeconds} s), there and back (A B C, C B A), ${profile.rounds} times; before that each was warmed up until it got no faster (${profile.warmMost} s at the most). ${profile.connections} connections, one request at a time on each.`,
       `- Load: a client of our own (\`bench/lib/http-connection.mjs\`). Where the server's core was less than 90 % busy, marked *, the limit was the load, the database or something else on the machine, and the server could do more than is shown.`,
       `- Server CPU is user and system time of the process by /proc. The database's is not in it.`,
       `- better-auth: rate limits off, since all load comes from one address; cookie cache of a day, so that what was made before the run holds.`,
@@ -76,5 +76,5 @@ const share = (value) => (value === null ? 'unknown' : `${Math.round(value * 100
 function stolenLine(me) {
   const stolen = Object.values(me ?? {}).flatMap(({ one }) => one.map((run) => run.stolen));
   if (stolen.length === 0 || stolen.includes(null)) return null;
-  return `- While \`GET /me\` was measured, the host of the virtual machine took away ${share(median(stolen))} of the cores' time (median; most ${share(Math.max(...stolen))}). A measurement that lost more than a tenth was made again, up to three times, and the one that lost least counts.`;
+  return `- While \`GET /me\` was measured, the host of the virtual machine took away ${share(median(stolen))} of the cores' time (median; most ${share(Math.max(...stolen))}). What it takes from one slice it takes from its neighbours as well; the medians are of the ratios of each round.`;
 }

@@ -1,47 +1,74 @@
 import { readFile } from 'node:fs/promises';
+import { Lineup } from '../lib/lineup.mjs';
+import { quickChoice } from '../lib/quick.mjs';
 
-/** GET /me with one client's credential, and with thousands in turn; each contender in a new process in each round. */
+/** GET /me with one client's credential, and with thousands in turn. */
 export function steps(bench, results) {
   const { rounds, warm, seconds, credentials } = bench.profile;
-  const perContender = 1 + 3.5 * warm + seconds;
-  return Array.from({ length: rounds }, (_, round) => round + 1).flatMap((round) =>
-    bench.contenders.map((contender) => ({
-      label: `GET /me, round ${round} of ${rounds}: ${contender.label}`,
-      contender,
-      seconds: contender.greeting ? perContender : perContender + seconds + credentials / 3000,
-      run: async () => {
-        const runs = (results[contender.id] ??= { one: [], many: [] });
-        const { one, many } = await bench.withServer(contender, {}, (server) =>
-          measureOne(bench, contender, server),
-        );
-        runs.one.push(one);
-        if (many) runs.many.push(many);
-        return `${Math.round(one.perSecond).toLocaleString('en')} a second${
-          many ? `, ${Math.round(many.perSecond).toLocaleString('en')} with many credentials` : ''
-        }`;
-      },
-    })),
-  );
+  const entries = bench
+    .having(quickChoice(bench, QUICK))
+    .map((contender) => ({ key: contender.id, label: contender.label, contender }));
+  const lineup = new Lineup(({ contender }) => startWarm(bench, contender));
+  return lineup.steps('GET /me', entries, {
+    rounds,
+    startSeconds: 1.5 + 4 * warm,
+    seconds: 2 * seconds + credentials / 20_000,
+    slice: async ({ contender }, server) => {
+      const { one, many } = await measureOne(bench, contender, server);
+      const runs = (results[contender.id] ??= { one: [], many: [] });
+      runs.one.push(one);
+      if (many) runs.many.push(many);
+      return `${Math.round(one.perSecond).toLocaleString('en')} a second${
+        many ? `, ${Math.round(many.perSecond).toLocaleString('en')} with many credentials` : ''
+      }`;
+    },
+  });
+}
+
+/** Those of whom something is promised, and whom it is promised against. */
+const QUICK = [
+  'nest-fastify',
+  'nest-express-session',
+  'better-auth-session',
+  'better-auth-cookie-cache',
+  'latchkey-session',
+  'latchkey-session-bypassed',
+  'latchkey-jwt',
+  'latchkey-both',
+];
+
+async function startWarm(bench, contender) {
+  const server = await bench.server(contender);
+  try {
+    if (!contender.greeting) await checkThatItIsReal(server, bench.meFile(contender));
+    await bench.warmUp(server, oneOf(bench, contender));
+    return server;
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
 }
 
 async function measureOne(bench, contender, server) {
-  const { seconds, connections } = bench.profile;
-  const file = bench.meFile(contender);
-  const first = contender.greeting ? 1 : contender.one;
-  if (!contender.greeting) await checkThatItIsReal(server, file);
-  await bench.warmUp(server, { file, first, connections });
-  const one = await bench.measureCalmly(server, { file, first, connections, seconds });
+  const one = await bench.measure(server, { ...oneOf(bench, contender), seconds: bench.profile.seconds });
   if (contender.greeting) return { one };
-  const many = await measureMany(bench, server, file);
-  return { one, many };
+  return { one, many: await measureMany(bench, contender, server, bench.meFile(contender)) };
 }
 
-/** Every credential once first, so that whoever remembers them does; then in turn. */
-export async function measureMany(bench, server, file) {
+const oneOf = (bench, contender) => ({
+  file: bench.meFile(contender),
+  first: contender.greeting ? 1 : contender.one,
+  connections: bench.profile.connections,
+});
+
+/** Where credentials are remembered, for a minute, every one is shown first; then in turn. */
+export async function measureMany(bench, contender, server, file) {
   const { seconds, connections, credentials } = bench.profile;
-  const limit = { file, connections, seconds: 20 };
-  await bench.measure(server, { ...limit, count: credentials });
-  return bench.measureCalmly(server, { file, connections, seconds });
+  const spec = { file, connections };
+  if (contender.group === 'latchkey' && !contender.bypassed) {
+    await bench.measure(server, { ...spec, seconds: 20, count: credentials });
+  }
+  return bench.measure(server, { ...spec, seconds });
 }
 
 /** The user's own view with the credential, and none without. */

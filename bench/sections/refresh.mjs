@@ -2,7 +2,7 @@ import { withClient } from '../lib/postgres.mjs';
 
 /** POST /auth/refresh, every token once: each answer is a rotation. */
 export function steps(bench, results) {
-  const { rounds, refreshConnections, credentials, refreshes } = bench.profile;
+  const { refreshRounds: rounds, refreshConnections, credentials, refreshes } = bench.profile;
   const warm = Math.ceil(credentials / 10);
   const count = Math.min(refreshes, credentials - warm);
   return Array.from({ length: rounds }, (_, round) => round + 1).flatMap((round) =>

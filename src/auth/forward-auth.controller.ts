@@ -5,8 +5,8 @@ import { Answers } from '../http/answers.js';
 import { IgnoresBody } from '../http/http-adapter.js';
 import { isFromTrustedProxy } from '../http/proxy-trust.js';
 import { ApiExcludeController } from '../openapi/decorators.js';
-import type { Authentication } from '../principal/authentication.js';
-import { CurrentAuthentication } from '../principal/decorators.js';
+import type { AuthenticatedRequest } from '../principal/authentication.js';
+import { authenticationOf } from '../principal/decorators.js';
 import { ForwardAuthHeaders } from './forward-auth-headers.js';
 import { AnswersGateways } from './route-credentials.js';
 
@@ -29,12 +29,11 @@ export class ForwardAuthController {
   @IgnoresBody()
   @Answers({ 200: null })
   verify(
-    @Req() request: FastifyRequest,
+    @Req() request: FastifyRequest & AuthenticatedRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
-    @CurrentAuthentication() authentication: Authentication,
   ): void {
     // The token is for services, not for whoever holds the credential: a script of a page must not get at it.
     if (this.config.isProduction && !isFromTrustedProxy(request)) return;
-    reply.headers(this.headers.of(authentication));
+    reply.headers(this.headers.of(authenticationOf(request)));
   }
 }

@@ -67,7 +67,7 @@ export class PrincipalCache {
 
   /** The key of a credential: the strategy is part of it, so that one never answers for another. */
   keyOf(strategy: string, credential: string): string {
-    return hash('sha256', `${strategy}\0${credential}`, 'base64url');
+    return hash('sha256', `${strategy}\0${credential}`, 'hex');
   }
 
   /** Whom the credential stands for, if that is known and proven at this moment. @param now `performance.now()` */

@@ -24,24 +24,27 @@ export const Roles = (...roles: [string, ...string[]]) => SetMetadata(ROLES, rol
  */
 export const Accepts = (...strategies: [string, ...string[]]) => SetMetadata(ACCEPTS, strategies);
 
-function authenticationOf(context: ExecutionContext): Authentication {
-  const { authentication } = context.switchToHttp().getRequest<AuthenticatedRequest>();
+/** What the guard has found out. @throws Error on a route that is `@Public()`: there nobody was looked up */
+export function authenticationOf({ authentication }: AuthenticatedRequest): Authentication {
   if (!authentication)
     throw new Error('@CurrentUser() and @CurrentPrincipal() need a route that is not @Public()');
   return authentication;
 }
 
+const authenticationIn = (context: ExecutionContext) =>
+  authenticationOf(context.switchToHttp().getRequest<AuthenticatedRequest>());
+
 /** The signed-in user: `{ id, email, name, roles, createdAt, updatedAt }`. */
 export const CurrentUser = createParamDecorator(
-  (_: unknown, context: ExecutionContext) => authenticationOf(context).user,
+  (_: unknown, context: ExecutionContext) => authenticationIn(context).user,
 );
 
 /** Who the request acts for: user id, session id, strategy, roles, factors. */
 export const CurrentPrincipal = createParamDecorator(
-  (_: unknown, context: ExecutionContext) => authenticationOf(context).principal,
+  (_: unknown, context: ExecutionContext) => authenticationIn(context).principal,
 );
 
 /** The whole outcome of authentication: principal, user and the session with its limits. */
 export const CurrentAuthentication = createParamDecorator((_: unknown, context: ExecutionContext) =>
-  authenticationOf(context),
+  authenticationIn(context),
 );

@@ -1,4 +1,5 @@
-// How many logins a second the hash alone allows: argon2 of the same build and parameters, as many at a time, and nothing else.
+// How many logins a second the hash alone allows: argon2 of the same build and parameters, as many at a time, and nothing else. Takes
+// { seconds }, answers { perSecond, concurrency }.
 import { createRequire } from 'node:module';
 import { performance } from 'node:perf_hooks';
 import { pathToFileURL } from 'node:url';
@@ -9,7 +10,6 @@ import { configuration } from './application.mjs';
 
 const root = createRequire(new URL('../../../package.json', import.meta.url));
 const { default: argon2 } = await import(pathToFileURL(root.resolve('argon2')).href);
-const [warm, seconds] = process.env.BENCH_VARIANT.split(',').map(Number);
 const { concurrency } = new PasswordHasher(
   configuration({
     databaseUrl: 'postgres://nobody@127.0.0.1/none',
@@ -33,6 +33,8 @@ async function hashesASecond(limit) {
   return (hashes / (performance.now() - start)) * 1000;
 }
 
-await hashesASecond(warm);
-const perSecond = await hashesASecond(seconds);
-process.send({ done: true, perSecond, concurrency }, () => process.exit());
+process.on('disconnect', () => process.exit());
+process.on('message', async ({ seconds }) => {
+  process.send({ perSecond: await hashesASecond(seconds), concurrency });
+});
+process.send({ ready: true });
