@@ -3,21 +3,14 @@ import { Database } from '../database/database.js';
 import type { Act } from '../events/act.js';
 import type { SessionId, UserId } from '../principal/principal.js';
 import { SESSION_IS_LIVE } from '../sessions/session-record.js';
-import { SessionsService } from '../sessions/sessions.service.js';
+import { type SessionListItem, SessionsService } from '../sessions/sessions.service.js';
 
 const BATCH_ROWS = 100;
 
 /** A live session and whose it is. */
-export interface LiveSession {
-  readonly id: SessionId;
+export interface LiveSession extends SessionListItem {
   readonly userId: UserId;
   readonly email: string;
-  readonly strategies: readonly string[];
-  readonly createdAt: Date;
-  readonly lastSeenAt: Date;
-  readonly expiresAt: Date;
-  readonly ip: string | null;
-  readonly userAgent: string | null;
 }
 
 /** Which live sessions: those for which all that is given holds. */

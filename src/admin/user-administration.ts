@@ -5,6 +5,7 @@ import { SecurityEvents } from '../events/security-events.js';
 import { Problem } from '../http/problem.js';
 import type { UserId } from '../principal/principal.js';
 import { type EndReason, SessionsService } from '../sessions/sessions.service.js';
+import { sameRoles } from '../users/role-names.js';
 import { type UserState, UserStates } from '../users/user-states.js';
 
 const ADMIN = 'admin';
@@ -106,8 +107,4 @@ function refuseLastAdmin({ id }: UserState, admins: readonly UserId[], { actor }
   }
   // Who acts is one of them, so one is left: unless the two were done at the same moment.
   if (admins.length === 1) throw new Problem('forbidden', { detail: 'This is the last administrator.' });
-}
-
-function sameRoles(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((role) => b.includes(role));
 }

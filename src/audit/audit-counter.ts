@@ -3,7 +3,7 @@ import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } fro
 import { AppConfig } from '../config/app-config.js';
 import { Database } from '../database/database.js';
 import { LOGGER, type Logger } from '../http/logger.js';
-import { networkOf } from './address-network.js';
+import { networkOf } from '../http/network-of.js';
 import type { AuditEntry } from './audit-entry.js';
 import { appendAudit } from './audit-table.js';
 

@@ -90,12 +90,7 @@ export class AuthService {
   async logIn(input: LoginIn, exchange: HttpExchange): Promise<SignedIn> {
     const strategy = this.strategyToIssue(input.strategy);
     if (isRefreshable(strategy)) strategy.checkTransport(exchange);
-    try {
-      return await provingAgain(() => this.proveAndSignIn(input, strategy, exchange));
-    } catch (error) {
-      if (error instanceof HashReplaced) throw new Problem('login_failed');
-      throw error;
-    }
+    return provingAgain('login_failed', () => this.proveAndSignIn(input, strategy, exchange));
   }
 
   /**
@@ -136,7 +131,8 @@ export class AuthService {
     return this.turns.take(proven.user.id, signIn);
   }
 
-  private strategyToIssue(name: string | undefined): AuthStrategy {
+  /** The strategy of that name, or the primary. @throws Problem `validation_failed` for one that is unknown or not enabled */
+  strategyToIssue(name?: string): AuthStrategy {
     if (name === undefined) return this.strategies.primary;
     const strategy = this.strategies.find(name);
     if (strategy) return strategy;

@@ -43,9 +43,7 @@ export class CredentialExchangeService {
     { sessionIds, ambientSessionIds }: Authentication,
     exchange: HttpExchange,
   ): Promise<SignedIn> {
-    const target = this.strategies.find(name);
-    if (!target)
-      throw this.notThere(`must be one of the enabled strategies: ${this.strategies.names.join(', ')}`);
+    const target = this.auth.strategyToIssue(name);
     const { strategy: from, session } = await rejectionsAsProblems(() => this.sourceFor(target, exchange));
     // The guards have judged CSRF for these sessions alone.
     if (!sessionIds.includes(session.id)) throw new Problem('credential_invalid');
@@ -91,7 +89,8 @@ export class CredentialExchangeService {
           'An access token alone does not suffice: send the refresh token of the same session too, as { "refreshToken": "..." } or by its cookie.',
       });
     }
-    throw rejection ?? this.notThere('must be another one than that of the credential that was sent');
+    const message = 'must be another one than that of the credential that was sent';
+    throw rejection ?? new Problem('validation_failed', { errors: [{ path: 'strategy', message }] });
   }
 
   /** The session of a strategy's credential that lasts as long as the session does, or null when none came. */
@@ -101,9 +100,5 @@ export class CredentialExchangeService {
     if (!strategy.refreshCredentialIn(exchange)) return null;
     const session = await strategy.proveRefresh(exchange);
     return shown && (await strategy.authenticate(exchange)).id !== session.id ? null : session;
-  }
-
-  private notThere(message: string): Problem {
-    return new Problem('validation_failed', { errors: [{ path: 'strategy', message }] });
   }
 }

@@ -50,12 +50,9 @@ export class PasswordChangeService {
         errors: weaknesses.map((message) => ({ path: 'newPassword', message })),
       });
     }
-    try {
-      await provingAgain(() => this.proveAndChange(input, principal.userId, session.id, exchange));
-    } catch (error) {
-      if (error instanceof HashReplaced) throw new Problem('password_incorrect');
-      throw error;
-    }
+    await provingAgain('password_incorrect', () =>
+      this.proveAndChange(input, principal.userId, session.id, exchange),
+    );
   }
 
   private async proveAndChange(

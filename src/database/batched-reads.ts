@@ -61,11 +61,10 @@ export class BatchedReads<T> {
     this.underWay += 1;
     this.schedule();
     try {
-      const since = Math.min(...batch.map((wanted) => wanted.since));
-      const found = await this.read(
-        batch.map(({ key }) => key),
-        since,
-      );
+      // In the order in which they were asked for.
+      const since = batch[0]?.since ?? performance.now();
+      const keys = batch.map(({ key }) => key);
+      const found = await this.read(keys, since);
       for (const { key, callers } of batch)
         for (const { resolve } of callers) resolve(found.get(key) ?? null);
     } catch (error) {

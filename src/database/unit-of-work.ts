@@ -1,5 +1,5 @@
-import { isReadOnly, toApplicationError, unavailable } from './database-errors.js';
 import { Problem } from '../http/problem.js';
+import { isReadOnly, toApplicationError, unavailable } from './database-errors.js';
 import { PooledClient } from './pooled-client.js';
 
 /** A connection of the pool. There is none to be had when the database is not there, or when all are taken for too long. */

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
+import { networkOf } from '../http/network-of.js';
 import type { Limit } from './limits.js';
 import type { Attempt } from './login-throttle.js';
 import { tellStanding } from './rate-limit-headers.js';
 import { type Counted, Throttle } from './throttle.js';
-import { networkOf } from './throttle-keys.js';
 
 /** What is counted by address alone, besides sign-ins. */
 @Injectable()

@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
+import { networkOf } from '../http/network-of.js';
 import { KnownAddresses } from './known-addresses.js';
 import { tellStanding } from './rate-limit-headers.js';
 import { type Counted, Throttle } from './throttle.js';
-import { ThrottleKeys, networkOf } from './throttle-keys.js';
+import { ThrottleKeys } from './throttle-keys.js';
 
 /** Where an attempt comes from, and the answer that will tell its standing. */
 export interface Attempt {

@@ -2,10 +2,10 @@ import { type CanActivate, type ExecutionContext, Injectable, SetMetadata } from
 import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { clientAddress } from '../http/client-address.js';
+import { networkOf } from '../http/network-of.js';
 import type { Limit, Limits } from './limits.js';
 import { announce, tellStanding } from './rate-limit-headers.js';
 import { Throttle } from './throttle.js';
-import { networkOf } from './throttle-keys.js';
 
 const THROTTLED = 'latchkey:throttled';
 

@@ -18,3 +18,8 @@ export const rolesField = z
     (names) => names.length <= MAX_ROLES,
     `must be at most ${MAX_ROLES} roles, "${EVERYBODY}" included`,
   );
+
+/** Whether two lists name the same roles, in whatever order. Neither may name one twice. */
+export function sameRoles(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((role) => b.includes(role));
+}

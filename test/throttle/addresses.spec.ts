@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { networkOf } from '../../src/throttle/throttle-keys.js';
+import { networkOf } from '../../src/http/network-of.js';
 import { PasswordHasher } from '../../src/passwords/password-hasher.js';
 import { TestApp } from '../support/test-app.js';
 import {
@@ -211,6 +211,8 @@ describe('where a request comes from', () => {
     ['2001:db8::1', '2001:db8::/64'],
     ['2001:db8:0:1::', '2001:db8:0:1::/64'],
     ['::1', '::/64'],
+    ['2001:db8::', '2001:db8::/64'],
+    ['1:2:3::8', '1:2:3::/64'],
     ['1::2:3:4:5:6:7', '1:0:2:3::/64'],
     ['64:ff9b::192.0.2.33', '64:ff9b::/64'],
     ['fe80::', 'fe80::/64'],

@@ -5,6 +5,7 @@ import { Cookies } from '../../security/cookies.js';
 import { CsrfTokens } from '../../security/csrf-tokens.js';
 import { type SessionRecord, cookieSeconds } from '../../sessions/session-record.js';
 import { SessionsService } from '../../sessions/sessions.service.js';
+import { sameRoles } from '../../users/role-names.js';
 import {
   type Addition,
   type CredentialBody,
@@ -53,6 +54,7 @@ export class JwtStrategy implements RefreshableStrategy {
     const session = liveOrRejected(await this.sessions.findByCredential(this.name, sid));
     if (session.user.id !== sub) throw new CredentialRejected('credential_invalid');
     const expired = session.readAt.getTime() / 1000 >= exp + SKEW_SECONDS;
+    // A token from before a change of roles: the client is to refresh and see the new ones.
     if (expired || !sameRoles(roles, session.user.roles)) throw new CredentialRejected('credential_expired');
     return { ...session, credentialExpiresAt: new Date((exp + SKEW_SECONDS) * 1000) };
   }
@@ -165,9 +167,4 @@ export class JwtStrategy implements RefreshableStrategy {
     exchange.setCookie(this.cookies.csrf(csrfToken, cookieSeconds(session)));
     return { ...body, csrfToken };
   }
-}
-
-/** A token that was issued before a change of roles is refused, so that the client refreshes and sees the new ones. */
-function sameRoles(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((role) => b.includes(role));
 }
