@@ -1,32 +1,21 @@
-import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { decodeProtectedHeader } from 'jose';
+import { type Outcome, latchkey as run } from '../support/command-line.js';
 import { eventually } from '../support/processes.js';
-import { TEST_SECRET, type TestApp } from '../support/test-app.js';
+import type { TestApp } from '../support/test-app.js';
 import type { TestClient } from '../support/test-client.js';
 import { signedIn, startApp } from './support/jwt-app.js';
 
 jest.setTimeout(60_000);
-
-const PROGRAM = join(import.meta.dirname, '../../dist/src/cli.js');
-
-interface Outcome {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
 
 describe('the command line', () => {
   let app: TestApp;
   let directory: string;
   let ann: TestClient;
   beforeAll(async () => {
-    // `npm test` builds it; so does `npm run build`.
-    expect([PROGRAM, existsSync(PROGRAM)]).toEqual([PROGRAM, true]);
     app = await startApp({ mode: 'jwt' });
     ann = await signedIn(app);
     directory = await mkdtemp(join(tmpdir(), 'lk-cli-'));
@@ -36,27 +25,8 @@ describe('the command line', () => {
     await rm(directory, { recursive: true, force: true });
   });
 
-  /** Runs the program beside the application, with its settings. */
-  async function latchkey(parameters: string, env: Record<string, string> = {}): Promise<Outcome> {
-    const child = spawn(process.execPath, [PROGRAM, ...parameters.split(' ').filter(Boolean)], {
-      cwd: directory,
-      env: {
-        PATH: process.env.PATH,
-        NODE_ENV: 'test',
-        AUTH_MODE: 'jwt',
-        APP_SECRET: TEST_SECRET,
-        DATABASE_URL: app.database.url,
-        DATA_DIR: directory,
-        ...env,
-      },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let [out, err] = ['', ''];
-    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
-    child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
-    const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
-    return { code, out, err };
-  }
+  const latchkey = (parameters: string, env: Record<string, string> = {}): Promise<Outcome> =>
+    run(app, directory, parameters, env);
   const published = async (): Promise<string[]> => {
     const { body } = await app.client().get('/.well-known/jwks.json');
     return body.keys.map(({ kid }: { kid: string }) => kid);
