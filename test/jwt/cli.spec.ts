@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { decodeProtectedHeader } from 'jose';
 import { type Outcome, latchkey as run } from '../support/command-line.js';
@@ -86,6 +88,12 @@ describe('the command line', () => {
     for (const mistake of [none, half, unknown, option, extra]) {
       expect([mistake?.code, mistake?.out, mistake?.err]).toEqual([2, '', expect.stringMatching(/\S/)]);
     }
+  });
+
+  test('in a checkout it is there as npx latchkey, too', async () => {
+    const root = join(import.meta.dirname, '../..');
+    const { stdout } = await promisify(execFile)('npx', ['--no', 'latchkey', 'user', '--help'], { cwd: root });
+    expect(stdout).toMatch(/^Usage: latchkey user /);
   });
 
   test('refused: 1, one line for what is wrong, and no secret in it', async () => {
