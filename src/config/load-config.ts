@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { AppConfig } from './app-config.js';
 import { ConfigError } from './config-error.js';
+import { debugProblem } from './debug-output.js';
 import { readLayers } from './env-files.js';
 import { generatedSecret } from './generated-secret.js';
 import { rulesOfProduction } from './production-rules.js';
@@ -77,6 +78,8 @@ export function loadConfig(source: ConfigSource): AppConfig {
   for (const rule of [...RULES, ...rulesOfProduction(strategyNames)])
     if (!rule.reads.some((name) => invalid.has(name)))
       rule.problems(values).forEach((problem) => fail(rule.reads[0], problem));
+  const debug = values.NODE_ENV === 'production' ? debugProblem(environment['DEBUG']) : null;
+  if (debug !== null) fail('DEBUG', debug);
 
   const mayKeepSecret =
     values.NODE_ENV !== 'production' &&

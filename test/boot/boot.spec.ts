@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { parseSetCookie } from '../support/cookie-jar.js';
@@ -84,6 +84,21 @@ describe('BT what is wrong stops the start: exit code 1, a line for each variabl
     ]);
     expect([...new Set(lines.map((line) => line.split(':')[0]))].sort()).toEqual(named.sort());
     for (const line of lines) expect(line).toMatch(/^[A-Z_]+: .+/);
+  });
+
+  test('EL03 DEBUG, with which packages print the cookies that they set', async () => {
+    const settings = {
+      NODE_ENV: 'production',
+      AUTH_MODE: 'session',
+      APP_SECRET: SECRET,
+      DATABASE_URL: database.url,
+      PUBLIC_ORIGIN: 'https://auth.example.com',
+    };
+    for (const value of ['*', 'express-session', 'pg, express*']) {
+      const { lines, code } = await refused({ ...settings, DEBUG: value });
+      expect([code, lines.length]).toEqual([1, 1]);
+      expect(lines[0]).toMatch(/^DEBUG: makes packages print session cookies, .*allowed: /);
+    }
   });
 
   test('BT10 a name in a .env file that nobody knows, by file', async () => {
@@ -223,9 +238,10 @@ describe('a newcomer, with nothing but a folder', () => {
   });
 });
 
-test('production: a real database, secure cookies, no banner, no docs, a log for machines that holds no secret', async () => {
+test('EL03 production, among flags of development: a real database, secure cookies, no banner, no docs, a log for machines that holds no secret', async () => {
   const port = await freePort();
-  const latchkey = new LatchkeyProcess(folder.path, {
+  const home = newFolder();
+  const latchkey = new LatchkeyProcess(home.path, {
     NODE_ENV: 'production',
     AUTH_MODE: 'session,jwt',
     APP_SECRET: SECRET,
@@ -234,6 +250,13 @@ test('production: a real database, secure cookies, no banner, no docs, a log for
     HOST: '127.0.0.1',
     PORT: `${port}`,
     LOG_LEVEL: 'debug',
+    // What the shell of a developer, or the base image of somebody, brings along.
+    ...{
+      DEBUG: 'false',
+      FORCE_COLOR: '1',
+      npm_lifecycle_event: 'start:dev',
+      NODE_OPTIONS: '--enable-source-maps',
+    },
   });
   const url = `http://127.0.0.1:${port}`;
   await eventually(
@@ -260,10 +283,28 @@ test('production: a real database, secure cookies, no banner, no docs, a log for
   expect(response.headers.get('strict-transport-security')).toContain('max-age=63072000');
   for (const path of ['/docs', '/openapi.json', '/metrics'])
     expect((await fetch(url + path)).status).toBe(404);
+  for (const [path, init] of [
+    ['/auth/login', { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{' }],
+    ['/auth/sessions/%', {}],
+  ] as const) {
+    const refusal = await fetch(url + path, init);
+    expect(refusal.status).toBe(400);
+    expect(await refusal.text()).not.toMatch(/\bat |\.[jt]s\b|stack|node_modules/);
+  }
+  expect(readdirSync(home.path)).toEqual([]);
+  home.remove();
 
   expect(await latchkey.stop()).toBe(0);
   expect(latchkey.output).not.toContain('Latchkey is up');
   for (const line of latchkey.lines) expect(JSON.parse(line)).toHaveProperty('msg');
   for (const secret of [PASSWORD, SECRET, session!.value, csrf!.value, decodeURIComponent(session!.value)])
     expect(latchkey.output).not.toContain(secret);
+});
+
+test('EL03 the image is production by itself, and starts without a flag of development', () => {
+  const [, runtime = ''] = readFileSync('Dockerfile', 'utf8').split(/^FROM \S+ AS runtime$/m);
+  const instructions = runtime.replaceAll(/^#.*\n/gm, '');
+  expect(instructions).toMatch(/^ENV NODE_ENV=production /m);
+  expect(instructions.match(/NODE_ENV|NODE_OPTIONS|DEBUG|DOCS|inspect|LOG_|THROTTLE/g)).toEqual(['NODE_ENV']);
+  expect(instructions.trimEnd().split('\n').at(-1)).toBe('CMD ["node", "dist/src/main.js"]');
 });
