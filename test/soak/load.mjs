@@ -12,6 +12,7 @@ const MAX_OWED_SECONDS = 1;
 export class Load {
   #clients;
   #tally;
+  #stopped = false;
 
   constructor(port, tally) {
     this.#tally = tally;
@@ -42,14 +43,13 @@ export class Load {
 
   /**
    * So many requests a second, whatever the node does; none while every client waits for an answer.
-   * @param meanwhile is called at each tick
    */
   async at(rate, seconds) {
     const idle = [...this.#clients];
     const busy = new Set();
     const begin = performance.now();
     let sent = 0;
-    for (let elapsed = 0; elapsed < seconds; elapsed = (performance.now() - begin) / 1000) {
+    for (let elapsed = 0; elapsed < seconds && !this.#stopped; elapsed = (performance.now() - begin) / 1000) {
       sent = Math.max(sent, (elapsed - MAX_OWED_SECONDS) * rate);
       for (; sent < elapsed * rate && idle.length > 0; sent++) {
         const client = idle.shift();
@@ -64,7 +64,13 @@ export class Load {
     await Promise.all(busy);
   }
 
-  /** Closes all connections. */
+  /** For good, in the middle of whatever is being done. */
+  stop() {
+    this.#stopped = true;
+    this.close();
+  }
+
+  /** Closes all connections; the next requests open new ones. */
   close() {
     for (const client of this.#clients) client.close();
   }

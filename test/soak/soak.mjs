@@ -63,7 +63,7 @@ async function observe(subject, seconds) {
     load.close();
     return { samples, tally, before, after: await settled(subject, before) };
   } finally {
-    load.close();
+    load.stop();
   }
 }
 
