@@ -19,6 +19,15 @@ export type SecurityEvent =
       readonly account: string;
     } & Origin)
   | ({
+      /** An attempt was refused unseen, because there were too many failed ones of this account. */
+      readonly type: 'account_locked';
+      readonly userId: UserId | null;
+      /** As of `login_failed`. */
+      readonly account: string;
+      /** Which limits of the account were reached. */
+      readonly limits: readonly string[];
+    } & Origin)
+  | ({
       readonly type: 'session_started';
       readonly userId: UserId;
       readonly sessionId: SessionId;

@@ -55,11 +55,6 @@ export class Subject {
     return this.#process.pid;
   }
 
-  /** The end of its log, for when it has ended. */
-  logTail() {
-    return this.#process.logTail();
-  }
-
   /** Lines of its log at level "error". */
   get errors() {
     return this.#log()
@@ -69,6 +64,7 @@ export class Subject {
 
   /** MiB after a full collection of garbage: what its objects take, and what the process has of the machine. */
   async measure() {
+    if (!this.#process.child.connected) throw new Error(`the node has ended:\n${this.#process.logTail()}`);
     const answer = this.#process.message('measured');
     this.#process.send({ measure: true });
     const { heapUsed, external, rss } = (await answer).measured;
@@ -104,7 +100,8 @@ export class Subject {
     void this.#process.exited.finally(() => (ended = true));
     for (const until = performance.now() + START_LIMIT_MILLISECONDS; ; await delay(50)) {
       if (this.#log().includes('"listening"')) return;
-      if (ended || performance.now() > until) throw new Error(`the node did not start:\n${this.logTail()}`);
+      if (ended || performance.now() > until)
+        throw new Error(`the node did not start:\n${this.#process.logTail()}`);
     }
   }
 }
