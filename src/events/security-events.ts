@@ -65,6 +65,14 @@ export type SecurityEvent =
       readonly sessionId: SessionId | null;
       readonly code: 'csrf_failed' | 'origin_not_allowed';
     } & Origin)
+  | ({
+      /** Somebody who is signed in asked for what none of their roles allows. */
+      readonly type: 'access_refused';
+      readonly userId: UserId;
+      readonly sessionId: SessionId;
+      /** One of these would have been enough. */
+      readonly required: readonly string[];
+    } & Origin)
   /** `password_reset`: an operator gave the user a new password. */
   | {
       readonly type: 'user_disabled' | 'user_enabled' | 'user_deleted' | 'password_reset';

@@ -221,6 +221,26 @@ describe.each(MODES)('AUTH_MODE=%s', (mode) => {
     );
   });
 
+  test('whoever lacks a role is in it, with what was needed; nobody without a credential is', async () => {
+    const ann = app.client();
+    const { body } = await ann.signup();
+    const refused = await ann.get('/admin/users');
+    expect([refused.status, (await ann.get('/admin/users')).status]).toEqual([403, 403]);
+    expect((await app.client().get('/admin/users')).status).toBe(401);
+    await app.get(AuditCounter).flush();
+    const rows = await rowsOf(app, `type = 'access_refused'`);
+    expect(rows[0]).toMatchObject({
+      actor: body.user.id,
+      user_id: body.user.id,
+      session_id: body.session.id,
+      ip: '127.0.0.1',
+      user_agent: 'latchkey-tests',
+      request_id: requestId(refused),
+      details: { required: ['admin'] },
+    });
+    expect(rows.reduce((sum, { count }) => sum + count, 0)).toBe(2);
+  });
+
   test('the rows about a deleted user stay, by id alone', async () => {
     const ann = app.client();
     const { body } = await ann.signup();
