@@ -2,8 +2,11 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from './client.mjs';
 
-/** Fewer than may wait for a password hash (`PASSWORD_HASH_QUEUE`, 64), so that no answer has to be 503 however slow the machine is. */
-const CLIENTS = 48;
+/**
+ * So few that nothing queues for long: by far fewer than may wait for a password hash (`PASSWORD_HASH_QUEUE`, 64), hardly more than the pool has
+ * connections. When the machine turns to something else, the node falls behind, and does not have to answer 503 for it.
+ */
+const CLIENTS = 16;
 const TICK_MILLISECONDS = 5;
 /** Seconds of requests that may be owed before they are given up. */
 const MAX_OWED_SECONDS = 1;

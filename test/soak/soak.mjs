@@ -13,7 +13,7 @@ import { Subject } from './subject.mjs';
 /** Share of the highest rate. */
 const LOAD = 0.7;
 /** How many clients at once are tried for the highest rate. */
-const TRIED = [8, 16, 32];
+const TRIED = [4, 8, 16];
 /** Shares of the whole time: finding the rate, and until caches, code and pools are what they will be. */
 const CALIBRATION = 0.12;
 const WARM_UP = 0.3;
@@ -37,8 +37,9 @@ export async function soak({ minutes, leakBytes }) {
     subject = await Subject.start({ postgres, directory, leakBytes });
     console.log(`${postgres.text}; node ${process.version} with a heap of 256 MB, pid ${subject.pid}`);
     const outcome = await observe(subject, minutes * 60);
-    const { errors } = subject;
-    return report(verdicts({ ...outcome, errors, exit: await subject.stop() }));
+    const exit = await subject.stop();
+    for (const line of subject.failures.slice(0, 5)) console.log(line);
+    return report(verdicts({ ...outcome, errors: subject.errors, exit }));
   } catch (error) {
     console.error(error.stack);
     console.log('\n0 passed, 1 failed');

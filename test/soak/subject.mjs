@@ -24,6 +24,8 @@ export class Subject {
     const subject = new Subject();
     subject.#postgres = postgres;
     subject.#database = await postgres.create('soak');
+    // Not the disk of the machine is looked at.
+    await postgres.query(`ALTER DATABASE ${subject.#database.name} SET synchronous_commit = off`);
     subject.port = await freePort();
     subject.#process = new NodeProcess({
       name: 'node',
@@ -55,11 +57,14 @@ export class Subject {
     return this.#process.pid;
   }
 
-  /** Lines of its log at level "error". */
+  /** Lines of its log at level "error", and what is no line of a log but of a crash. */
   get errors() {
-    return this.#log()
-      .split('\n')
-      .filter((line) => /^\{.*"level":(50|60)\b|^(FATAL|Error|\w+Error:)/.test(line));
+    return this.#lines(/^\{.*"level":(50|60)\b|^(FATAL|Error|\w+Error:)/);
+  }
+
+  /** Lines of its log about answers of 500 and more. */
+  get failures() {
+    return this.#lines(/^\{.*"status":5\d\d\b/);
   }
 
   /** MiB after a full collection of garbage: what its objects take, and what the process has of the machine. */
@@ -89,6 +94,12 @@ export class Subject {
   async stop() {
     await this.#process.stop();
     return this.#process.exited;
+  }
+
+  #lines(pattern) {
+    return this.#log()
+      .split('\n')
+      .filter((line) => pattern.test(line));
   }
 
   #log() {
