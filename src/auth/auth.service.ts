@@ -120,8 +120,16 @@ export class AuthService {
     strategy: AuthStrategy,
     exchange: HttpExchange,
   ): Promise<SignedIn> {
-    const proven = await this.logins.attempt(email, exchange, () => this.proof.prove(email, password));
-    if (!proven) return await this.refuseLogin(email, exchange);
+    const proven = await this.logins.attempt(
+      email,
+      exchange,
+      () => this.proof.prove(email, password),
+      (limits) => this.recordRefusal({ type: 'account_locked', limits }, email, exchange),
+    );
+    if (!proven) {
+      await this.recordRefusal({ type: 'login_failed' }, email, exchange);
+      throw new Problem('login_failed');
+    }
     const signIn = () =>
       this.signIn(strategy, exchange, remember, async (tx) => {
         const unchanged = await this.users.lockVerified(tx, proven.user.id, proven.verifiedHash);
@@ -141,15 +149,15 @@ export class AuthService {
   }
 
   /** Does the same whether or not the address has an account: what is counted, it is counted by its hash. */
-  private async refuseLogin(email: string, { address, userAgent, act }: HttpExchange): Promise<never> {
+  private async recordRefusal(
+    refusal: { type: 'login_failed' } | { type: 'account_locked'; limits: readonly string[] },
+    email: string,
+    { address, userAgent, act }: HttpExchange,
+  ): Promise<void> {
     const user = await this.users.findByEmail(email);
     const account = createHmac('sha256', this.accountKey).update(email).digest('base64url').slice(0, 16);
-    await this.events.publish(
-      { type: 'login_failed', userId: user?.id ?? null, account, address, userAgent },
-      undefined,
-      act,
-    );
-    throw new Problem('login_failed');
+    const about = { userId: user?.id ?? null, account, address, userAgent };
+    await this.events.publish({ ...refusal, ...about }, undefined, act);
   }
 
   /**

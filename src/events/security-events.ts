@@ -19,6 +19,15 @@ export type SecurityEvent =
       readonly account: string;
     } & Origin)
   | ({
+      /** An attempt was refused unseen, because there were too many failed ones of this account. */
+      readonly type: 'account_locked';
+      readonly userId: UserId | null;
+      /** As of `login_failed`. */
+      readonly account: string;
+      /** Which limits of the account were reached. */
+      readonly limits: readonly string[];
+    } & Origin)
+  | ({
       readonly type: 'session_started';
       readonly userId: UserId;
       readonly sessionId: SessionId;
@@ -55,6 +64,14 @@ export type SecurityEvent =
       readonly userId: UserId | null;
       readonly sessionId: SessionId | null;
       readonly code: 'csrf_failed' | 'origin_not_allowed';
+    } & Origin)
+  | ({
+      /** Somebody who is signed in asked for what none of their roles allows. */
+      readonly type: 'access_refused';
+      readonly userId: UserId;
+      readonly sessionId: SessionId;
+      /** One of these would have been enough. */
+      readonly required: readonly string[];
     } & Origin)
   /** `password_reset`: an operator gave the user a new password. */
   | {

@@ -26,7 +26,9 @@ export class HealthController {
   }
 
   @Get('ready')
-  @ApiOperation({ summary: 'The database answers and the node is not shutting down; 503 otherwise' })
+  @ApiOperation({
+    summary: 'The database answers, and the node neither stalls nor shuts down; 503 otherwise',
+  })
   @Answers({ 200: HealthOut })
   async ready() {
     return this.health.check([() => this.readiness.isReady()]);

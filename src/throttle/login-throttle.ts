@@ -5,6 +5,7 @@ import { KnownAddresses } from './known-addresses.js';
 import { tellStanding } from './rate-limit-headers.js';
 import { type Counted, Throttle } from './throttle.js';
 import { ThrottleKeys } from './throttle-keys.js';
+import { TooManyRequests } from './too-many-requests.js';
 
 /** Where an attempt comes from, and the answer that will tell its standing. */
 export interface Attempt {
@@ -27,12 +28,14 @@ export class LoginThrottle {
 
   /**
    * Runs `prove`, which yields null for a wrong email or password, within the limits.
+   * @param locked hears of a refusal by the account, with the names of its limits, before it is thrown
    * @throws Problem `too_many_requests`, and `prove` has not run
    */
   async attempt<T>(
     email: string,
     { address, reply }: Attempt,
     prove: () => Promise<T | null>,
+    locked: (limits: readonly string[]) => Promise<void>,
   ): Promise<T | null> {
     if (!this.throttle.enabled) return prove();
     const { limits } = this.throttle;
@@ -43,7 +46,12 @@ export class LoginThrottle {
     // The attempt itself is spent whatever comes of it, or a locked account could be asked for without end.
     const [logins] = await this.throttle.takeAll([login]);
     const failures = [perAddress, ...account.own, ...account.always];
-    const [failuresOfAddress] = await this.throttle.takeAll(failures);
+    const [failuresOfAddress] = await this.throttle.takeAll(failures).catch(async (error: unknown) => {
+      const limits = error instanceof TooManyRequests ? error.limits : [];
+      const ofAccount = limits.filter((name) => name !== perAddress.limit.name);
+      if (ofAccount.length > 0) await locked(ofAccount);
+      throw error;
+    });
     tellStanding(
       reply,
       [logins, failuresOfAddress].filter((standing) => standing !== undefined),

@@ -1,10 +1,10 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { AppConfig } from '../config/app-config.js';
-import { Problem } from '../http/problem.js';
 import type { Standing } from './counter-store.js';
 import type { InsuredCounters } from './insured-counters.js';
 import { type Limit, type Limits, limitsOf } from './limits.js';
 import { COUNTERS } from './open-counters.js';
+import { TooManyRequests } from './too-many-requests.js';
 
 /** A limit and what it is counted by. */
 export interface Counted {
@@ -80,11 +80,10 @@ export class Throttle implements OnApplicationBootstrap, OnApplicationShutdown {
   }
 
   /** The refusal by limits of which nothing is left. */
-  refusal(exhausted: readonly Standing[]): Problem {
+  refusal(exhausted: readonly Standing[]): TooManyRequests {
     for (const { limit } of exhausted)
       this.refusals.set(limit.name, (this.refusals.get(limit.name) ?? 0) + 1);
-    const seconds = Math.max(1, ...exhausted.map(({ resetSeconds }) => resetSeconds));
-    return new Problem('too_many_requests', { retryAfterSeconds: seconds });
+    return new TooManyRequests(exhausted);
   }
 
   async onApplicationBootstrap(): Promise<void> {

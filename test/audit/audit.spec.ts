@@ -220,11 +220,113 @@ describe.each(MODES)('AUTH_MODE=%s', (mode) => {
     );
   });
 
+  test('whoever lacks a role is in it, with what was needed; nobody without a credential is', async () => {
+    const ann = app.client();
+    const { body } = await ann.signup();
+    const refused = await ann.get('/admin/users');
+    expect([refused.status, (await ann.get('/admin/users')).status]).toEqual([403, 403]);
+    expect((await app.client().get('/admin/users')).status).toBe(401);
+    await app.get(AuditCounter).flush();
+    const rows = await rowsOf(app, `type = 'access_refused'`);
+    expect(rows[0]).toMatchObject({
+      actor: body.user.id,
+      user_id: body.user.id,
+      session_id: body.session.id,
+      ip: '127.0.0.1',
+      user_agent: 'latchkey-tests',
+      request_id: requestId(refused),
+      details: { required: ['admin'] },
+    });
+    expect(rows.reduce((sum, { count }) => sum + count, 0)).toBe(2);
+  });
+
   test('the rows about a deleted user stay, by id alone', async () => {
     const ann = app.client();
     const { body } = await ann.signup();
     await app.rows('DELETE FROM users WHERE id = $1', [body.user.id]);
     expect((await rowsOf(app, 'user_id = $1', [body.user.id])).length).toBe(2);
+  });
+});
+
+describe.each(MODES)('AUTH_MODE=%s, with limits', (mode) => {
+  let app: TestApp;
+  beforeAll(async () => {
+    app = await TestApp.start({ mode, env: { THROTTLE: 'on', TRUST_PROXY: '1' } });
+  });
+  afterAll(() => app.close());
+
+  /** Too many wrong passwords from somewhere. @returns those that were refused unseen */
+  async function guess(email: string, address: string): Promise<Answer[]> {
+    const answers: Answer[] = [];
+    for (let i = 0; i < 8; i++) {
+      const stranger = app.client({ address, userAgent: 'stranger' });
+      answers.push(await stranger.post('/auth/login', { email, password: NEW_PASSWORD }));
+    }
+    await app.get(AuditCounter).flush();
+    const statuses = answers.map(({ status }) => status);
+    expect(statuses).toEqual([...Array(5).fill(401), ...Array(3).fill(429)]);
+    return answers.slice(5);
+  }
+  const locks = (ip: string): Promise<Row[]> => rowsOf(app, `type = 'account_locked' AND ip = $1`, [ip]);
+
+  test('a lock of an account is in it, with a count: whose, from where, by which limit; its owner sees it', async () => {
+    const ann = app.client({ address: '192.0.2.10' });
+    const { body } = await ann.signup();
+    const [first] = await guess(ann.email, '192.0.2.11');
+    const rows = await locks('192.0.2.11');
+    // Two when a minute has begun in between.
+    expect(rows.length).toBeLessThanOrEqual(2);
+    expect(rows.reduce((sum, { count }) => sum + count, 0)).toBe(3);
+    expect(rows[0]).toMatchObject({
+      actor: null,
+      user_id: body.user.id,
+      session_id: null,
+      user_agent: 'stranger',
+      request_id: requestId(first!),
+      details: { limits: ['login-failures-per-account'] },
+    });
+    const own = (await ann.get('/auth/audit')).body.events;
+    expect(own).toContainEqual(expect.objectContaining({ type: 'account_locked', ip: '192.0.2.11' }));
+
+    // Where its owner signs in from it is another lock, of another limit.
+    await guess(ann.email, '192.0.2.10');
+    expect((await locks('192.0.2.10'))[0]?.details).toEqual({
+      limits: ['login-failures-from-known-address'],
+    });
+  });
+
+  test('EN02 so is one of an address without an account, by the same statements, and by no name', async () => {
+    const email = newEmail();
+    const ann = app.client({ address: '192.0.2.20' });
+    await ann.signup();
+    const statements: string[][] = [];
+    for (const [to, ip] of [
+      [email, '192.0.2.21'],
+      [ann.email, '192.0.2.22'],
+    ] as const) {
+      const counted = app.countQueries();
+      await guess(to, ip);
+      counted.stop();
+      statements.push([...new Set(counted.statements)].filter((sql) => /users|audit_events/.test(sql)));
+      expect((await locks(ip))[0]).toMatchObject({ details: { limits: ['login-failures-per-account'] } });
+    }
+    expect(statements[0]).toEqual(statements[1]);
+    const [unknown] = await locks('192.0.2.21');
+    expect([unknown?.user_id, JSON.stringify(unknown).includes(email)]).toEqual([null, false]);
+  });
+
+  test('a limit by address alone locks no account', async () => {
+    const stranger = app.client({ address: '192.0.2.30' });
+    // At once, so that it is not the guard that refuses them.
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () =>
+        stranger.post('/auth/login', { email: newEmail(), password: PASSWORD }),
+      ),
+    );
+    const statuses = answers.map(({ status }) => status).sort();
+    expect(statuses).toEqual([...Array(10).fill(401), ...Array(10).fill(429)]);
+    await app.get(AuditCounter).flush();
+    expect(await locks('192.0.2.30')).toEqual([]);
   });
 });
 

@@ -308,3 +308,39 @@ test('EL03 the image is production by itself, and starts without a flag of devel
   expect(instructions.match(/NODE_ENV|NODE_OPTIONS|DEBUG|DOCS|inspect|LOG_|THROTTLE/g)).toEqual(['NODE_ENV']);
   expect(instructions.trimEnd().split('\n').at(-1)).toBe('CMD ["node", "dist/src/main.js"]');
 });
+
+test('FT29 an event loop that stands still for half a second: not ready for a moment, alive all the time', async () => {
+  const port = await freePort();
+  // Stands still when it is told to: what a bad regular expression or a huge document would do.
+  const stall = `process.on('SIGUSR2', () => { for (const end = Date.now() + 500; Date.now() < end;); })`;
+  const latchkey = new LatchkeyProcess(folder.path, {
+    NODE_ENV: 'production',
+    AUTH_MODE: 'session,jwt',
+    APP_SECRET: SECRET,
+    DATABASE_URL: database.url,
+    PUBLIC_ORIGIN: 'https://auth.example.com',
+    HOST: '127.0.0.1',
+    PORT: `${port}`,
+    NODE_OPTIONS: `--import="data:text/javascript,${encodeURIComponent(stall)}"`,
+  });
+  const ask = (path: string): Promise<number> =>
+    fetch(`http://127.0.0.1:${port}/health/${path}`).then(
+      ({ status }) => status,
+      () => 0,
+    );
+  const isReady = async (): Promise<boolean> => (await ask('ready')) === 200;
+  try {
+    await eventually(isReady, 60_000);
+    // Again, should this process have been too slow to see it.
+    await eventually(async () => {
+      latchkey.signal('SIGUSR2');
+      const [ready, live] = [await ask('ready'), await ask('live')];
+      expect(live).toBe(200);
+      return ready === 503;
+    }, 60_000);
+    await eventually(isReady, 60_000);
+  } finally {
+    expect(await latchkey.stop()).toBe(0);
+  }
+  expect(latchkey.output).toMatch(/"milliseconds":\d{3,},"msg":"the event loop stood still"/);
+});
