@@ -69,7 +69,10 @@ export class Database implements Queryable {
     this.#afterClose = parts.afterClose;
   }
 
-  /** Runs one statement. Its rows, of a SELECT and of a RETURNING alike; none is an empty list. */
+  /**
+   * Runs one statement. Its rows, of a SELECT and of a RETURNING alike; none is an empty list. After a deadlock or a serialisation
+   * failure, of which nothing remains, it runs again, up to three times.
+   */
   async query<T>(
     sql: string,
     parameters: readonly unknown[] = [],
@@ -77,11 +80,14 @@ export class Database implements Queryable {
   ): Promise<T[]> {
     const deadline = since + BUDGET_MS;
     const name = prepare && this.#prepares ? statementName(sql) : undefined;
-    // Straight from the pool: TypeORM's way to it costs more than the rest of this side.
-    const client = await borrow(() => poolOf(this.dataSource).connect());
-    return unitOfWork(client, deadline, {
-      work: () => rowsOf<T>(client, sql, parameters, name),
-      release: () => client.release(client.lost ?? undefined),
+    return retrying(deadline, async () => {
+      // Straight from the pool: TypeORM's way to it costs more than the rest of this side.
+      const client = await borrow(() => poolOf(this.dataSource).connect());
+      return unitOfWork(client, deadline, {
+        work: () => rowsOf<T>(client, sql, parameters, name),
+        release: () => client.release(client.lost ?? undefined),
+        isRaw: isRetryable,
+      });
     });
   }
 
@@ -114,15 +120,7 @@ export class Database implements Queryable {
    */
   async transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     const deadline = performance.now() + BUDGET_MS;
-    for (let retry = 1; ; retry++) {
-      try {
-        return await this.#transactOnce(deadline, work);
-      } catch (error) {
-        if (!isRetryable(error)) throw error;
-        if (retry > RETRIES || performance.now() > deadline) throw toApplicationError(error);
-        await delay(randomInt(1, 20 * retry));
-      }
-    }
+    return retrying(deadline, () => this.#transactOnce(deadline, work));
   }
 
   /**
@@ -165,6 +163,19 @@ export class Database implements Queryable {
       release: () => runner.release(),
       isRaw: isRetryable,
     });
+  }
+}
+
+/** Does it again when that may help, as long as there is time. Nothing of an attempt that fails so remains. */
+async function retrying<T>(deadline: number, attempt: () => Promise<T>): Promise<T> {
+  for (let retry = 1; ; retry++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!isRetryable(error)) throw error;
+      if (retry > RETRIES || performance.now() > deadline) throw toApplicationError(error);
+      await delay(randomInt(1, 20 * retry));
+    }
   }
 }
 
