@@ -5,6 +5,7 @@ import type { DataSource } from 'typeorm';
 import { onOwnConnection, tryAdvisoryLock, withAdvisoryLock } from './advisory-lock.js';
 import { CONNECTION_SETTINGS } from './connection-settings.js';
 import { isRetryable, toApplicationError } from './database-errors.js';
+import { IdleConnections } from './idle-connections.js';
 import { PooledClient } from './pooled-client.js';
 import { transact } from './transact.js';
 import { borrow, rowsOf, unitOfWork } from './unit-of-work.js';
@@ -58,6 +59,7 @@ export class Database implements Queryable {
   readonly #directUrl: string;
   readonly #prepares: boolean;
   readonly #afterClose: () => Promise<void>;
+  #idle: IdleConnections | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(parts: DatabaseParts) {
@@ -82,11 +84,12 @@ export class Database implements Queryable {
     const name = prepare && this.#prepares ? statementName(sql) : undefined;
     return retrying(deadline, async () => {
       // Straight from the pool: TypeORM's way to it costs more than the rest of this side.
-      const client = await borrow(() => poolOf(this.dataSource).connect());
+      const client = await borrow(() => this.#pool().connect());
       return unitOfWork(client, deadline, {
         work: () => rowsOf<T>(client, sql, parameters, name),
         release: () => client.release(client.lost ?? undefined),
         isRaw: isRetryable,
+        onLost: (reason) => this.#idle?.siblingLost(reason),
       });
     });
   }
@@ -162,7 +165,14 @@ export class Database implements Queryable {
       work: () => transact(runner, client, work),
       release: () => runner.release(),
       isRaw: isRetryable,
+      onLost: (reason) => this.#idle?.siblingLost(reason),
     });
+  }
+
+  #pool(): pg.Pool {
+    const pool = poolOf(this.dataSource);
+    this.#idle ??= new IdleConnections(pool);
+    return pool;
   }
 }
 
