@@ -5,6 +5,7 @@ import { eventually } from '../support/processes.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 import { TestApp } from '../support/test-app.js';
 import { PASSWORD, newEmail } from '../support/test-client.js';
+import { cheapenPasswords } from './support/cheap-passwords.js';
 import { Ledger, credentialOf } from './support/ledger.js';
 import {
   type MintedSession,
@@ -45,6 +46,7 @@ describe('a network that is worse than none', () => {
         SESSION_MAX_PER_USER: '1000',
       },
     });
+    cheapenPasswords(app);
     user = await mintUser(app);
     session = await mintSession(app, user);
   }, 60_000);
@@ -147,11 +149,11 @@ describe('a network that is worse than none', () => {
 
   test.each([
     [25, 'a little slower: everything works', [200, 201]],
-    [300, 'far too slow: 200 and true, or 503 in time', [200, 201, 503]],
+    [300, 'far too slow: 2xx and true, or 503', [200, 201, 503]],
   ])(
     'FT14 %d ms each way, %s',
     async (milliseconds, _, allowed) => {
-      const emails = Array.from({ length: 6 }, newEmail);
+      const emails = Array.from({ length: 3 }, newEmail);
       const cookies = await freshCookies(6);
       const outcomes = new Map<string, WireAnswer>();
       proxy.slowDown(milliseconds);
@@ -252,6 +254,7 @@ test('FT10 a failover to another address: served again by itself within 10 s, an
     database: { url: pair.standbyUrl, drop: async () => {} },
     env: { DATABASE_URL: `postgres://latchkey@database.test:${before.port}/latchkey?sslmode=disable` },
   });
+  cheapenPasswords(app);
   const ledger = new Ledger(() => app.url, 6);
   try {
     await eventually(() => ledger.kept.length >= 20 && ledger.isServed(), 30_000);

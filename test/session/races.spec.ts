@@ -1,9 +1,9 @@
 import { Database } from '../../src/database/database.js';
-import { PasswordHasher } from '../../src/passwords/password-hasher.js';
 import { SessionActivity } from '../../src/sessions/session-activity.js';
 import { eventually } from '../support/processes.js';
 import { TestApp } from '../support/test-app.js';
 import { PASSWORD } from '../support/test-client.js';
+import { cheapenPasswords } from './support/cheap-passwords.js';
 import {
   type MintedSession,
   type MintedUser,
@@ -29,8 +29,10 @@ async function aMoment(): Promise<void> {
 
 /** Two nodes of one database, with statements of uneven speed, and passwords that cost next to nothing. */
 async function twoNodes(mode: string): Promise<[TestApp, TestApp]> {
-  const first = await TestApp.start({ mode });
-  const second = await TestApp.start({ mode, database: first.database });
+  // Thousands of lines that nobody reads cost more than what is tested here.
+  const env = { LOG_LEVEL: 'warn' };
+  const first = await TestApp.start({ mode, env });
+  const second = await TestApp.start({ mode, env, database: first.database });
   for (const app of [first, second]) {
     const database = app.get(Database);
     const query = database.query.bind(database);
@@ -40,14 +42,7 @@ async function twoNodes(mode: string): Promise<[TestApp, TestApp]> {
       await aMoment();
       return rows;
     };
-    const hasher = app.get(PasswordHasher);
-    hasher.hash = async (password) => (await aMoment(), `cheap ${password}`);
-    // `weak`: of parameters that have risen since.
-    hasher.verify = async (stored, password) => (
-      await aMoment(),
-      stored === `cheap ${password}` || stored === `weak ${password}`
-    );
-    hasher.needsRehash = (stored) => stored.startsWith('weak');
+    cheapenPasswords(app, aMoment);
   }
   return [first, second];
 }
