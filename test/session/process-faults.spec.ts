@@ -33,11 +33,11 @@ afterAll(async () => {
 /** The node of this file; a new one where the last has ended. Resolves when it is ready. */
 async function node(): Promise<LatchkeyProcess> {
   latchkey ??= start();
-  await eventually(isReady, 60_000);
+  await eventually(() => isReady(), 60_000);
   return latchkey;
 }
 
-function start(): LatchkeyProcess {
+function start(environment: Readonly<Record<string, string>> = {}): LatchkeyProcess {
   return new LatchkeyProcess(folder.path, {
     NODE_ENV: 'test',
     AUTH_MODE: 'session,jwt',
@@ -47,11 +47,12 @@ function start(): LatchkeyProcess {
     PUBLIC_ORIGIN: 'http://localhost:3000',
     LOG_LEVEL: 'warn',
     THROTTLE: 'off',
+    ...environment,
   });
 }
 
-const isReady = () =>
-  wire(url, 'GET', '/health/ready').then(
+const isReady = (at = url) =>
+  wire(at, 'GET', '/health/ready').then(
     ({ status }) => status === 200,
     () => false,
   );
@@ -145,3 +146,126 @@ test.each([
   },
   120_000,
 );
+
+describe('five nodes that start at once on an empty database, the clocks of four of them wrong', () => {
+  const MINUTE = 60_000;
+  const OFFSETS = [0, 5 * MINUTE, -5 * MINUTE, 60 * MINUTE, 0];
+  /** The last one's clock is set back by half an hour at SIGUSR2. */
+  const STEP_BACK = 30 * MINUTE;
+  let empty: TestDatabase;
+  let rows: pg.Pool;
+  let nodes: { readonly url: string; readonly offset: number; readonly process: LatchkeyProcess }[];
+
+  beforeAll(async () => {
+    empty = await createTestDatabase({ empty: true });
+    rows = new pg.Pool({ connectionString: empty.url, max: 2 });
+    rows.on('error', () => undefined);
+    const ports: number[] = [];
+    for (const _ of OFFSETS) ports.push(await freePort());
+    const started = performance.now();
+    nodes = OFFSETS.map((offset, i) => ({
+      url: `http://127.0.0.1:${ports[i]}`,
+      offset,
+      process: start({
+        DATABASE_URL: empty.url,
+        PORT: String(ports[i]),
+        LOG_FORMAT: 'json',
+        LOG_LEVEL: 'info',
+        NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(movedClock(offset, STEP_BACK))}`,
+      }),
+    }));
+    await eventually(
+      async () => (await Promise.all(nodes.map((each) => isReady(each.url)))).every(Boolean),
+      120_000,
+    );
+    console.log(`FT25: five processes ready after ${Math.round(performance.now() - started)} ms`);
+  }, 150_000);
+
+  afterAll(async () => {
+    await Promise.all(nodes.map((each) => each.process.stop('SIGKILL')));
+    await rows.end();
+    await empty.drop();
+  }, 60_000);
+
+  test('FT25 one migrated, four waited, all are up', async () => {
+    const run = await rows.query<{ name: string; times: number }>(
+      'SELECT name, count(*)::int AS times FROM migrations GROUP BY name',
+    );
+    expect(run.rows.length).toBeGreaterThan(4);
+    expect(run.rows.filter(({ times }) => times !== 1)).toEqual([]);
+    const told = nodes.map(
+      ({ process }) => process.lines.filter((line) => /migration \S+: done in/.test(line)).length,
+    );
+    expect(told.reduce((sum, n) => sum + n)).toBe(run.rows.length);
+  });
+
+  test('FT23 whoever is signed in by a node with a wrong clock is so on all others, and the times are those of the database', async () => {
+    for (const {
+      url: at,
+      offset,
+      process: { lines },
+    } of nodes) {
+      // Its own log says how wrong it is.
+      const [itsTime = NaN] = lines
+        .flatMap((line) => /"time":"?([^",]+)/.exec(line)?.[1] ?? [])
+        .map((text) => Date.parse(text))
+        .slice(-1);
+      expect(Math.abs(itsTime - Date.now() - offset)).toBeLessThan(MINUTE);
+      const body = { email: newEmail(), password: PASSWORD };
+      const signup = await wire(at, 'POST', '/auth/signup', { body });
+      expect(signup.status).toBe(201);
+      const token = await wire(at, 'POST', '/auth/login', { body: { ...body, strategy: 'jwt' } });
+      expect(token.status).toBe(200);
+      const [claims] = token.body.accessToken.split('.').slice(1, 2);
+      const { iat } = JSON.parse(Buffer.from(claims, 'base64url').toString());
+      const clock = await rows.query<{ now: number }>('SELECT extract(epoch FROM now())::float8 AS now');
+      expect(Math.abs(iat - (clock.rows[0]?.now ?? 0))).toBeLessThan(60);
+      for (const other of nodes) {
+        for (const answer of [signup, token]) {
+          const headers = credentialOf(answer);
+          expect((await wire(other.url, 'GET', '/auth/me', { headers })).status).toBe(200);
+        }
+      }
+    }
+  });
+
+  test('FT23 a session that has expired by the clock of the database is over on every node, also after a step back', async () => {
+    const [first] = nodes;
+    const stepping = nodes.at(-1);
+    if (!first || !stepping) throw new Error('no nodes');
+    const body = { email: newEmail(), password: PASSWORD };
+    const signup = await wire(first.url, 'POST', '/auth/signup', { body });
+    const headers = credentialOf(signup);
+    const statuses = () =>
+      Promise.all(nodes.map(async (each) => (await wire(each.url, 'GET', '/auth/me', { headers })).status));
+    expect(await statuses()).toEqual([200, 200, 200, 200, 200]);
+    await rows.query(`UPDATE sessions SET expires_at = now() - interval '1 second' WHERE id = $1`, [
+      signup.body.session.id,
+    ]);
+    await eventually(async () => (await statuses()).every((status) => status === 401), 10_000);
+    stepping.process.signal('SIGUSR2');
+    await stepping.process.says(/stepped back/);
+    expect(await statuses()).toEqual([401, 401, 401, 401, 401]);
+    const again = await wire(stepping.url, 'POST', '/auth/login', { body });
+    expect(again.status).toBe(200);
+    for (const other of nodes) {
+      const answer = await wire(other.url, 'GET', '/auth/me', { headers: credentialOf(again) });
+      expect(answer.status).toBe(200);
+    }
+  });
+});
+
+/** A program that a node runs before its own: its wall clock is wrong from then on, its monotonic one is not. */
+function movedClock(offset: number, step: number): string {
+  return `
+    let offset = ${offset};
+    const now = Date.now;
+    globalThis.Date = class extends Date {
+      constructor(...parameters) {
+        if (parameters.length === 0) super(now() + offset);
+        else super(...parameters);
+      }
+      static now() { return now() + offset; }
+    };
+    process.on('SIGUSR2', () => { offset -= ${step}; console.log('stepped back'); });`;
+}
