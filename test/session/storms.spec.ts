@@ -1,9 +1,15 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { eventually } from '../support/processes.js';
 import { MODES, TestApp } from '../support/test-app.js';
 import { type Answer, PASSWORD, type TestClient } from '../support/test-client.js';
+import { cheapenPasswords } from './support/cheap-passwords.js';
 
 const NEXT_PASSWORD = 'another unlikely phrase 2';
+const STORM = Number(process.env.LATCHKEY_STORM ?? 1_000);
+/** At a time, of those who sign up in a storm; more than may wait for a hash. */
+const LANES = 20;
+const HASH_QUEUE = 4;
 const TABLES = ['users', 'sessions', 'credentials', 'audit_events'];
 
 /** How the database refuses: at each statement that writes, or when a transaction commits. */
@@ -18,7 +24,7 @@ const MOMENTS = {
 describe.each(MODES)('AUTH_MODE=%s', (mode) => {
   let app: TestApp;
   beforeAll(async () => {
-    app = await TestApp.start({ mode });
+    app = await TestApp.start({ mode, env: { PASSWORD_HASH_QUEUE: String(HASH_QUEUE) } });
     // A sequence counts on through a rollback: the first so many writes after a restart of it fail, and the next one works.
     await app.rows(`
       CREATE SEQUENCE hiccups;
@@ -188,4 +194,68 @@ describe.each(MODES)('AUTH_MODE=%s', (mode) => {
       await psql.end();
     }
   });
+
+  /** Signs up so many, twenty at a time; whoever is told 503 waits for as long as it says, and tries again. */
+  async function storm(count: number): Promise<{ clients: TestClient[]; refused: number }> {
+    const clients: TestClient[] = [];
+    let next = 0;
+    let refused = 0;
+    const lane = async (): Promise<void> => {
+      while (next++ < count) {
+        const client = app.client();
+        let answer = await client.signup();
+        for (; answer.status === 503; answer = await client.signup()) {
+          refused += 1;
+          expect([answer.body.code, answer.setCookies]).toEqual(['overloaded', []]);
+          await delay(Number(answer.headers.get('retry-after')) * 1_000);
+        }
+        expect(answer.status).toBe(201);
+        clients.push(client);
+      }
+    };
+    await Promise.all(Array.from({ length: LANES }, lane));
+    return { clients, refused };
+  }
+
+  /** Each of them is there, once, with its session, credential and audit, and is signed in. */
+  async function expectAll(clients: readonly TestClient[]): Promise<void> {
+    const [row] = await app.rows(
+      `SELECT count(*)::int AS users, count(DISTINCT s.id)::int AS sessions, count(DISTINCT c.session_id)::int AS credentials,
+              count(DISTINCT a.id)::int AS audited
+       FROM users u LEFT JOIN sessions s ON s.user_id = u.id AND s.ended_at IS NULL
+         LEFT JOIN credentials c ON c.session_id = s.id
+         LEFT JOIN audit_events a ON a.user_id = u.id AND a.type = 'user_created'
+       WHERE u.email = ANY($1)`,
+      [clients.map(({ email }) => email)],
+    );
+    const n = clients.length;
+    expect(row).toEqual({ users: n, sessions: n, credentials: n, audited: n });
+    for (let i = 0; i < n; i += LANES) {
+      const answers = await Promise.all(clients.slice(i, i + LANES).map((client) => client.me()));
+      expect(answers.map(({ status, body }) => [status, body.email])).toEqual(
+        clients.slice(i, i + LANES).map(({ email }) => [200, email]),
+      );
+    }
+  }
+
+  test('a storm of signups, more than may wait for a hash: some are told to come back, and none is lost', async () => {
+    const { clients, refused } = await storm(60);
+    console.log(`AUTH_MODE=${mode}: 60 signups at ${LANES} at a time, ${refused} times 503 overloaded`);
+    expect(refused).toBeGreaterThan(0);
+    await expectAll(clients);
+    expect((await clients[7]?.sibling().login())?.status).toBe(200);
+  }, 60_000);
+
+  test(`a storm of ${STORM} signups, with passwords that cost nothing: none is refused, none is lost`, async () => {
+    cheapenPasswords(app);
+    const start = performance.now();
+    const { clients, refused } = await storm(STORM);
+    console.log(
+      `AUTH_MODE=${mode}: ${STORM} signups in ${((performance.now() - start) / 1_000).toFixed(1)} s`,
+    );
+    expect([clients.length, refused]).toEqual([STORM, 0]);
+    await expectAll(clients);
+    const logins = await Promise.all(clients.slice(0, LANES).map((client) => client.sibling().login()));
+    expect(logins.map(({ status }) => status)).toEqual(logins.map(() => 200));
+  }, 120_000);
 });
