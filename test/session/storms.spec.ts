@@ -6,6 +6,7 @@ import { type Answer, PASSWORD, type TestClient } from '../support/test-client.j
 import { cheapenPasswords } from './support/cheap-passwords.js';
 
 const NEXT_PASSWORD = 'another unlikely phrase 2';
+/** Signups of the storm in the first mode; a fifth of that in the others. */
 const STORM = Number(process.env.LATCHKEY_STORM ?? 1_000);
 /** At a time, of those who sign up in a storm; more than may wait for a hash. */
 const LANES = 20;
@@ -246,14 +247,15 @@ describe.each(MODES)('AUTH_MODE=%s', (mode) => {
     expect((await clients[7]?.sibling().login())?.status).toBe(200);
   }, 60_000);
 
-  test(`a storm of ${STORM} signups, with passwords that cost nothing: none is refused, none is lost`, async () => {
+  const count = mode === MODES[0] ? STORM : STORM / 5;
+  test(`a storm of ${count} signups, with passwords that cost nothing: none is refused, none is lost`, async () => {
     cheapenPasswords(app);
     const start = performance.now();
-    const { clients, refused } = await storm(STORM);
+    const { clients, refused } = await storm(count);
     console.log(
-      `AUTH_MODE=${mode}: ${STORM} signups in ${((performance.now() - start) / 1_000).toFixed(1)} s`,
+      `AUTH_MODE=${mode}: ${count} signups in ${((performance.now() - start) / 1_000).toFixed(1)} s`,
     );
-    expect([clients.length, refused]).toEqual([STORM, 0]);
+    expect([clients.length, refused]).toEqual([count, 0]);
     await expectAll(clients);
     const logins = await Promise.all(clients.slice(0, LANES).map((client) => client.sibling().login()));
     expect(logins.map(({ status }) => status)).toEqual(logins.map(() => 200));
