@@ -147,6 +147,34 @@ test.each([
   120_000,
 );
 
+test('FT26 a newer version adds to the tables under load: the node of this one goes on without a failed request, but starts no more', async () => {
+  await node();
+  const ledger = new Ledger(() => url, LANES);
+  await eventually(() => ledger.kept.length >= 6, 60_000);
+  // What an expanding migration may do; each of these would change the result of a `SELECT *` whose plan is kept.
+  for (const statement of [
+    'ALTER TABLE users ADD COLUMN later text',
+    `ALTER TABLE sessions ADD COLUMN later text NOT NULL DEFAULT 'x'`,
+    'ALTER TABLE credentials ADD COLUMN later jsonb',
+    'CREATE INDEX CONCURRENTLY later_idx ON sessions (later)',
+    'CREATE TABLE later (id uuid PRIMARY KEY, user_id uuid REFERENCES users ON DELETE CASCADE)',
+    `INSERT INTO migrations (timestamp, name) VALUES (1999999999999, 'Later1999999999999')`,
+  ]) {
+    await sql.query(statement);
+    const before = ledger.kept.length;
+    await eventually(() => ledger.kept.length >= before + 3, 60_000);
+  }
+  await ledger.stop();
+  console.log(`FT26: ${ledger.summary}`);
+  expect([...ledger.statuses.keys()].sort()).toEqual([200, 201]);
+  expect(await ledger.lost(sql)).toEqual([]);
+  expect(await ledger.refused()).toEqual([]);
+  const late = start({ PORT: String(await freePort()) });
+  expect(await late.exited).toBe(1);
+  expect(late.output).toMatch(/newer version.*\(Later1999999999999\)/);
+  await sql.query(`DELETE FROM migrations WHERE name = 'Later1999999999999'`);
+}, 120_000);
+
 describe('five nodes that start at once on an empty database, the clocks of four of them wrong', () => {
   const MINUTE = 60_000;
   const OFFSETS = [0, 5 * MINUTE, -5 * MINUTE, 60 * MINUTE, 0];
