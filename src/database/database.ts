@@ -5,6 +5,7 @@ import type { DataSource } from 'typeorm';
 import { onOwnConnection, tryAdvisoryLock, withAdvisoryLock } from './advisory-lock.js';
 import { CONNECTION_SETTINGS } from './connection-settings.js';
 import { isRetryable, toApplicationError } from './database-errors.js';
+import { IdleConnections } from './idle-connections.js';
 import { PooledClient } from './pooled-client.js';
 import { transact } from './transact.js';
 import { borrow, rowsOf, unitOfWork } from './unit-of-work.js';
@@ -58,6 +59,7 @@ export class Database implements Queryable {
   readonly #directUrl: string;
   readonly #prepares: boolean;
   readonly #afterClose: () => Promise<void>;
+  #idle: IdleConnections | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(parts: DatabaseParts) {
@@ -69,7 +71,10 @@ export class Database implements Queryable {
     this.#afterClose = parts.afterClose;
   }
 
-  /** Runs one statement. Its rows, of a SELECT and of a RETURNING alike; none is an empty list. */
+  /**
+   * Runs one statement. Its rows, of a SELECT and of a RETURNING alike; none is an empty list. After a deadlock or a serialisation
+   * failure, of which nothing remains, it runs again, up to three times.
+   */
   async query<T>(
     sql: string,
     parameters: readonly unknown[] = [],
@@ -77,11 +82,15 @@ export class Database implements Queryable {
   ): Promise<T[]> {
     const deadline = since + BUDGET_MS;
     const name = prepare && this.#prepares ? statementName(sql) : undefined;
-    // Straight from the pool: TypeORM's way to it costs more than the rest of this side.
-    const client = await borrow(() => poolOf(this.dataSource).connect());
-    return unitOfWork(client, deadline, {
-      work: () => rowsOf<T>(client, sql, parameters, name),
-      release: () => client.release(client.lost ?? undefined),
+    return retrying(deadline, async () => {
+      // Straight from the pool: TypeORM's way to it costs more than the rest of this side.
+      const client = await borrow(() => this.#pool().connect());
+      return unitOfWork(client, deadline, {
+        work: () => rowsOf<T>(client, sql, parameters, name),
+        release: () => client.release(client.lost ?? undefined),
+        isRaw: isRetryable,
+        onLost: (reason) => this.#idle?.siblingLost(reason),
+      });
     });
   }
 
@@ -114,15 +123,7 @@ export class Database implements Queryable {
    */
   async transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     const deadline = performance.now() + BUDGET_MS;
-    for (let retry = 1; ; retry++) {
-      try {
-        return await this.#transactOnce(deadline, work);
-      } catch (error) {
-        if (!isRetryable(error)) throw error;
-        if (retry > RETRIES || performance.now() > deadline) throw toApplicationError(error);
-        await delay(randomInt(1, 20 * retry));
-      }
-    }
+    return retrying(deadline, () => this.#transactOnce(deadline, work));
   }
 
   /**
@@ -164,7 +165,27 @@ export class Database implements Queryable {
       work: () => transact(runner, client, work),
       release: () => runner.release(),
       isRaw: isRetryable,
+      onLost: (reason) => this.#idle?.siblingLost(reason),
     });
+  }
+
+  #pool(): pg.Pool {
+    const pool = poolOf(this.dataSource);
+    this.#idle ??= new IdleConnections(pool);
+    return pool;
+  }
+}
+
+/** Does it again when that may help, as long as there is time. Nothing of an attempt that fails so remains. */
+async function retrying<T>(deadline: number, attempt: () => Promise<T>): Promise<T> {
+  for (let retry = 1; ; retry++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!isRetryable(error)) throw error;
+      if (retry > RETRIES || performance.now() > deadline) throw toApplicationError(error);
+      await delay(randomInt(1, 20 * retry));
+    }
   }
 }
 

@@ -8,7 +8,9 @@ const GOODBYE_LIMIT_MS = 1_000;
 /** A statement got no answer in time. Whether the server carried it out is not known. */
 export class StatementTimeout extends Error {
   readonly code = 'STATEMENT_TIMEOUT';
-  constructor() {
+
+  /** @param isSilence it had its full time: the server, whose own limit is shorter, would have answered if it could */
+  constructor(readonly isSilence = false) {
     super('the database did not answer in time');
   }
 }
@@ -47,7 +49,8 @@ export class PooledClient extends pg.Client {
   #limitStatement(answer: unknown): void {
     if (!isResult(answer)) return; // callbacks are for the pool's own use, with limits of its own
     const milliseconds = Math.max(0, Math.min(STATEMENT_LIMIT_MS, this.deadline - performance.now()));
-    const timer = setTimeout(() => this.discard(new StatementTimeout()), milliseconds);
+    const isFull = milliseconds === STATEMENT_LIMIT_MS;
+    const timer = setTimeout(() => this.discard(new StatementTimeout(isFull)), milliseconds);
     answer.then(
       (result) => {
         clearTimeout(timer);

@@ -18,12 +18,19 @@ export async function borrow<T>(connect: () => Promise<T>): Promise<T & PooledCl
 export async function unitOfWork<T>(
   client: PooledClient,
   deadline: number,
-  unit: { work: () => Promise<T>; release: () => unknown; isRaw?: (error: unknown) => boolean },
+  unit: {
+    work: () => Promise<T>;
+    release: () => unknown;
+    isRaw?: (error: unknown) => boolean;
+    /** Is told why the connection was lost. */
+    onLost: (reason: Error) => void;
+  },
 ): Promise<T> {
   try {
     client.deadline = deadline;
     return await unit.work();
   } catch (error) {
+    if (client.lost !== null) unit.onLost(client.lost);
     // Whatever fails on a lost connection, fails because of that.
     if (client.lost !== null && !(error instanceof Problem)) throw unavailable(client.lost);
     // A replica that has taken the primary's place: the next connection may find the new one.

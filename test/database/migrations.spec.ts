@@ -7,6 +7,8 @@ import { ENTITIES } from '../../src/entities.js';
 import { Session } from '../../src/sessions/session.entity.js';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
 
+const ROUNDS = 20;
+
 let testDatabase: TestDatabase;
 let opened: DataSource[];
 
@@ -36,9 +38,13 @@ async function drift(dataSource: DataSource): Promise<string[]> {
   return (await dataSource.driver.createSchemaBuilder().log()).upQueries.map(({ query }) => query);
 }
 
-function open(migrate = true): ReturnType<typeof openDatabase> {
-  const database = { url: testDatabase.url, directUrl: null, poolSize: 2, migrate };
-  return openDatabase({ database, dataDir: '/nowhere' }, { entities: ENTITIES, log: () => {} });
+function open(
+  migrate = true,
+  url = testDatabase.url,
+  log: (line: string) => void = () => {},
+): ReturnType<typeof openDatabase> {
+  const database = { url, directUrl: null, poolSize: 2, migrate };
+  return openDatabase({ database, dataDir: '/nowhere' }, { entities: ENTITIES, log });
 }
 
 describe('the migrations', () => {
@@ -94,19 +100,29 @@ describe('the migrations', () => {
 });
 
 describe('a start', () => {
-  test('of four nodes at once: one migrates, the others wait, all of them open', async () => {
-    for (let round = 0; round < 3; round++) {
-      const databases = await Promise.all([open(), open(), open(), open()]);
-      const [first] = databases;
-      const rows = await first?.query(
-        'SELECT name, count(*) AS times FROM migrations GROUP BY name ORDER BY min(id)',
+  test(`FT25 of five nodes at once, ${ROUNDS} rounds: one migrates, four wait, all of them open, and the schema is right`, async () => {
+    const slowest: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      const empty = await createTestDatabase({ empty: true });
+      const lines: string[] = [];
+      const start = performance.now();
+      const databases = await Promise.all(
+        Array.from({ length: 5 }, () => open(true, empty.url, (line) => lines.push(line))),
       );
-      expect(rows).toEqual(first?.dataSource.migrations.map(({ name }) => ({ name, times: 1 })));
-      for (const database of databases) await database.close();
-      await testDatabase.drop();
-      testDatabase = await createTestDatabase({ empty: true });
+      slowest.push(performance.now() - start);
+      const [first] = databases;
+      const names = first?.dataSource.migrations.map(({ name }) => name) ?? [];
+      const rows = await first?.query(
+        'SELECT name, count(*)::int AS times FROM migrations GROUP BY name ORDER BY min(id)',
+      );
+      expect(rows).toEqual(names.map((name) => ({ name, times: 1 })));
+      expect(lines.filter((line) => line.endsWith(' s')).length).toBe(names.length);
+      if (first && round === 0) expect(await drift(first.dataSource)).toEqual([]);
+      await Promise.all(databases.map((database) => database.close()));
+      await empty.drop();
     }
-  });
+    console.log(`FT25: five nodes were open after ${Math.round(Math.max(...slowest))} ms at most`);
+  }, 120_000);
 
   test('on a database that a newer version has migrated is refused, naming what is not known', async () => {
     await (await open()).close();
