@@ -92,7 +92,9 @@ describe('the command line', () => {
 
   test('in a checkout it is there as npx latchkey, too', async () => {
     const root = join(import.meta.dirname, '../..');
-    const { stdout } = await promisify(execFile)('npx', ['--no', 'latchkey', 'user', '--help'], { cwd: root });
+    const { stdout } = await promisify(execFile)('npx', ['--no', 'latchkey', 'user', '--help'], {
+      cwd: root,
+    });
     expect(stdout).toMatch(/^Usage: latchkey user /);
   });
 
