@@ -9,6 +9,7 @@ import { Database } from '../../src/database/database.js';
 import { eventually } from '../support/processes.js';
 import { TEST_SECRET, TestApp } from '../support/test-app.js';
 import { PASSWORD } from '../support/test-client.js';
+import { cheapenPasswords } from './support/cheap-passwords.js';
 import {
   type MintedSession,
   type MintedUser,
@@ -275,27 +276,40 @@ test('FT07 the pool exhausted: 503 after about a second, and at once 200 when a 
 }, 30_000);
 
 test('sign-ins of one user that wait for each other leave the connections to everybody else', async () => {
-  const [busy, other] = await mintUsers(app, 2);
+  // The lock is held for less than the 1.5 s that a statement waits for one: real hashes could take longer.
+  const node = await TestApp.start({
+    mode: 'session',
+    database: server.database,
+    env: { DATABASE_POOL_SIZE: String(POOL_SIZE) },
+  });
+  cheapenPasswords(node);
+  const [busy, other] = await mintUsers(node, 2);
   if (!busy || !other) throw new Error('no users');
+  await server.sql('UPDATE users SET password_hash = $1 WHERE id IN ($2, $3)', [
+    `cheap ${PASSWORD}`,
+    busy.id,
+    other.id,
+  ]);
   const lock = new pg.Client({ connectionString: server.database.url });
   lock.on('error', () => undefined);
   await lock.connect();
   await lock.query('BEGIN');
   await lock.query('SELECT 1 FROM users WHERE id = $1 FOR UPDATE', [busy.id]);
   const logins = Array.from({ length: 2 * POOL_SIZE }, () =>
-    wire(app.url, 'POST', '/auth/login', { body: { email: busy.email, password: PASSWORD } }),
+    wire(node.url, 'POST', '/auth/login', { body: { email: busy.email, password: PASSWORD } }),
   );
   await waitForLocks(1);
-  const { status } = await wire(app.url, 'POST', '/auth/login', {
+  const { status } = await wire(node.url, 'POST', '/auth/login', {
     body: { email: other.email, password: PASSWORD },
   });
-  const [{ n } = { n: -1 }] = await app.rows<{ n: number }>(
+  const [{ n } = { n: -1 }] = await node.rows<{ n: number }>(
     `SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock'`,
   );
   expect([status, n]).toEqual([200, 1]);
   await lock.query('COMMIT');
   await lock.end();
   for (const answer of await Promise.all(logins)) expect(answer.status).toBe(200);
+  await node.close();
 }, 30_000);
 
 test('FT08 all connections terminated every second for 10 s: 99 of 100 reads work with one retry, none is 401', async () => {

@@ -14,8 +14,12 @@ export class OwnServer {
     private server: EmbeddedPostgres,
   ) {}
 
-  static async start(settings: Readonly<Record<string, string>> = {}): Promise<OwnServer> {
-    const folder = await mkdtemp(join(tmpdir(), 'lk-own-'));
+  /** `within`: where its folder is made. */
+  static async start(
+    settings: Readonly<Record<string, string>> = {},
+    within: string = tmpdir(),
+  ): Promise<OwnServer> {
+    const folder = await mkdtemp(join(within, 'lk-own-'));
     const all = { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off', ...settings };
     return new OwnServer(folder, all, await launch(folder, all));
   }
