@@ -1,7 +1,7 @@
 import { CONTENDERS } from '../contenders/index.mjs';
 import { isUnderstated } from './report-tables.mjs';
-import { median } from './statistics.mjs';
 import { number } from './table.mjs';
+import { requestsPerSecond } from './yardstick.mjs';
 
 const WIDTH = 920;
 const LABELS = 330;
@@ -17,7 +17,7 @@ export function chart({ results: { me }, surroundings }) {
     .map(({ id, label, group }) => ({
       label,
       group,
-      value: median(me[id].one.map((run) => run.perSecond)),
+      value: requestsPerSecond(me, id),
       mark: isUnderstated(me[id].one) ? '*' : '',
     }))
     .sort((a, b) => b.value - a.value);

@@ -3,15 +3,17 @@ import { parseArgs } from 'node:util';
 /** How much is measured. Times in seconds. */
 const PROFILES = {
   full: {
-    rounds: 9,
+    processes: 2,
+    rounds: 8,
     warm: 1,
     warmMost: 8,
-    seconds: 1,
+    seconds: 0.4,
     connections: 32,
     credentials: 10_000,
     sqlRequests: 1000,
+    loginRounds: 4,
     loginWarm: 2,
-    loginSeconds: 2,
+    loginSeconds: 1.5,
     loginConnections: 16,
     refreshRounds: 3,
     refreshes: 10_000,
@@ -28,13 +30,15 @@ const PROFILES = {
     endingsRate: 1000,
   },
   quick: {
-    rounds: 3,
+    processes: 1,
+    rounds: 6,
     warm: 0.5,
     warmMost: 3,
-    seconds: 0.5,
+    seconds: 0.3,
     connections: 32,
     credentials: 1000,
     sqlRequests: 200,
+    loginRounds: 3,
     loginWarm: 0.5,
     loginSeconds: 1,
     loginConnections: 16,
@@ -61,7 +65,7 @@ export const HELP = `Latchkey beside what people use today. A real PostgreSQL, e
 npm run bench                          everything, about twenty minutes; writes docs/performance/
 npm run bench -- --quick               everything in small, under 3 minutes; writes nothing
 npm run bench -- --only a,b            only these contenders or measurements (or both); writes nothing
-npm run bench -- --rounds 20           of GET /me and login; also --seconds 2 of GET /me in each, --rows 5000000
+npm run bench -- --rounds 20           of GET /me; also --seconds 2 in each, --processes 5 of everybody, --rows 5000000
 npm run bench -- --out folder          writes results.md, chart.svg and results.json there
 npm run bench -- --list                the names for --only
 npm run bench -- --help
@@ -79,6 +83,7 @@ export function readOptions(parameters, contenderIds) {
       quick: { type: 'boolean', default: false },
       only: { type: 'string' },
       out: { type: 'string' },
+      processes: { type: 'string' },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
       rows: { type: 'string' },
@@ -87,7 +92,7 @@ export function readOptions(parameters, contenderIds) {
     },
   });
   const profile = { quick: values.quick, ...PROFILES[values.quick ? 'quick' : 'full'] };
-  for (const name of ['rounds', 'seconds', 'rows']) {
+  for (const name of ['processes', 'rounds', 'seconds', 'rows']) {
     if (values[name] === undefined) continue;
     const number = Number(values[name]);
     if (!(number > 0)) throw new Error(`--${name}: ${values[name]} is not a number above 0`);

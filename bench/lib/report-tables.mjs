@@ -1,6 +1,7 @@
 import { median, ratioByRound } from './statistics.mjs';
 import { number, table } from './table.mjs';
 import { p99Ratio } from './targets.mjs';
+import { requestsPerSecond, timesYardstick } from './yardstick.mjs';
 
 /** The median of what is picked from each run. */
 export const of = (runs, pick) => median((runs ?? []).map(pick).filter((value) => value !== null));
@@ -16,19 +17,12 @@ export const measured = (contenders, results) => contenders.filter(({ id }) => r
 
 export function meTable({ me, sql }, contenders) {
   const rows = measured(contenders, me).map(({ id, label, detail }) => {
-    const { one, many } = me[id];
-    const bare = me['nest-fastify']?.one;
-    const ratio = bare
-      ? ratioByRound(
-          one.map((run) => run.perSecond),
-          bare.map((run) => run.perSecond),
-        )
-      : NaN;
+    const { one } = me[id];
     return [
       detail ? `${label} (${detail})` : label,
-      number(perSecond(one)) + (isUnderstated(one) ? '*' : ''),
-      number(perSecond(many)),
-      number(ratio, 3),
+      number(requestsPerSecond(me, id)) + (isUnderstated(one) ? '*' : ''),
+      number(requestsPerSecond(me, id, 'many')),
+      number(timesYardstick(me, id), 3),
       number(
         of(one, (run) => run.latency.p50),
         2,
@@ -61,21 +55,16 @@ export function meTable({ me, sql }, contenders) {
       ],
       rows,
     ),
-    'CPU and SQL are per request. The first two answer `{ hello }` to anybody.',
+    'Each was measured beside bare Nest, slice by slice; requests/s are that ratio times what bare Nest did in the middle. CPU and SQL are per request. The first two answer `{ hello }` to anybody.',
   ];
 }
 
 export function loginTable({ login, refresh }, contenders) {
   const parts = [];
   const rows = measured(contenders, login?.contenders).map(({ id, label, login: kind }) => {
-    const runs = login.contenders[id];
-    const ratio =
-      kind === 'argon2'
-        ? ratioByRound(
-            runs.map((run) => run.perSecond),
-            login.ceiling,
-          )
-        : NaN;
+    const { runs, beside } = login.contenders[id];
+    const each = (list) => list.map((run) => run.perSecond);
+    const ratio = kind === 'argon2' ? ratioByRound(each(runs), each(beside)) : NaN;
     return [
       label,
       kind,
@@ -97,7 +86,7 @@ export function loginTable({ login, refresh }, contenders) {
           [
             `argon2 alone, ${login.concurrency} at a time`,
             'argon2',
-            number(median(login.ceiling), 1),
+            number(perSecond(login.ceiling), 1),
             '1.000',
             '',
             '',

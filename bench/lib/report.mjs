@@ -15,7 +15,7 @@ export function report(run) {
     repeated.length > 0 && list('Failed once and was measured a second time:', repeated),
     '## What was promised',
     targetTable(results),
-    'Ratios are medians of the ratios of each round. Where modes are listed, the worst one counts.',
+    'Ratios are medians of those of two slices beside each other. Where modes are listed, the worst one counts.',
     ...meTable(results, CONTENDERS),
     ...loginTable(results, CONTENDERS),
     ...stormTable(results, CONTENDERS, profile),
@@ -59,7 +59,7 @@ function conditions({ machine, before, node, database, cores, latchkey, contende
       `- Database: ${database}. Reached by ${/BENCH_DATABASE_URL/.test(database) ? 'its URL' : 'a Unix socket'}; pools of 10, everybody's default.`,
       `- Latchkey with ${named(latchkey)}; NODE_ENV=production, all guards, LOG_LEVEL=info as JSON to a file.`,
       `- Contenders with ${named(contenders)}.`,
-      `- Rounds: all servers are up, and one after the other gets ${profile.seconds} s of load (login: ${profile.loginSeconds} s), there and back (A B C, C B A), ${profile.rounds} times; before that each was warmed up until it got no faster (${profile.warmMost} s at the most). ${profile.connections} connections, one request at a time on each.`,
+      `- \`GET /me\`: ${profile.processes} times a new process of each, beside one of bare Nest on the same core, warmed up until it got no faster (${profile.warmMost} s at the most); then ${profile.rounds} times ${profile.seconds} s of load for one and the other in turn, with one credential and with many. ${profile.connections} connections, one request at a time on each. Login: the same beside argon2 alone, ${profile.loginRounds} times ${profile.loginSeconds} s. Rows: few and many beside each other.`,
       `- Load: a client of our own (\`bench/lib/http-connection.mjs\`). Where the server's core was less than 90 % busy, marked *, the limit was the load, the database or something else on the machine, and the server could do more than is shown.`,
       `- Server CPU is user and system time of the process by /proc. The database's is not in it.`,
       `- better-auth: rate limits off, since all load comes from one address; cookie cache of a day, so that what was made before the run holds.`,
@@ -76,5 +76,5 @@ const share = (value) => (value === null ? 'unknown' : `${Math.round(value * 100
 function stolenLine(me) {
   const stolen = Object.values(me ?? {}).flatMap(({ one }) => one.map((run) => run.stolen));
   if (stolen.length === 0 || stolen.includes(null)) return null;
-  return `- While \`GET /me\` was measured, the host of the virtual machine took away ${share(median(stolen))} of the cores' time (median; most ${share(Math.max(...stolen))}). What it takes from one slice it takes from its neighbours as well; the medians are of the ratios of each round.`;
+  return `- While \`GET /me\` was measured, the host of the virtual machine took away ${share(median(stolen))} of the cores' time (median; most ${share(Math.max(...stolen))}). What it takes from one slice it takes from its neighbour as well.`;
 }

@@ -1,14 +1,14 @@
 import { median, ratioByRound } from './statistics.mjs';
+import { timesYardstick } from './yardstick.mjs';
 
 const MODES = ['session', 'jwt', 'both'];
 const perSecond = (runs) => runs.map((run) => run.perSecond);
 const times = (ratio) => `${ratio.toFixed(2)} x`;
 const percent = (share) => `${(share * 100).toFixed(1)} %`;
 
-/** GET /me of two contenders, round by round; NaN where one was not measured. `which`: one credential or many. */
+/** GET /me of two contenders, by what each is beside the yardstick; NaN where one was not measured. `which`: one credential or many. */
 function meRatio({ me }, ours, theirs, which = 'one') {
-  const [a, b] = [me?.[ours]?.[which], me?.[theirs]?.one];
-  return a?.length && b?.length ? ratioByRound(perSecond(a), perSecond(b)) : NaN;
+  return timesYardstick(me, ours, which) / timesYardstick(me, theirs);
 }
 
 /** The worst mode against one contender, and what each mode got. */
@@ -71,8 +71,9 @@ export const TARGETS = [
     unit: (limit) => limit.toFixed(2),
     got: ({ login }) => {
       const ratios = MODES.flatMap((mode) => {
-        const runs = login?.contenders?.[`latchkey-${mode}`];
-        return runs?.length ? [{ mode, ratio: ratioByRound(perSecond(runs), login.ceiling) }] : [];
+        const measured = login?.contenders?.[`latchkey-${mode}`];
+        if (!measured) return [];
+        return [{ mode, ratio: ratioByRound(perSecond(measured.runs), perSecond(measured.beside)) }];
       });
       if (ratios.length === 0) return null;
       return {

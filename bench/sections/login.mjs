@@ -1,61 +1,60 @@
 import { HASH_CEILING } from '../contenders/index.mjs';
 import { PROCESS_ENVIRONMENT } from '../contenders/latchkey/environment.mjs';
-import { Lineup } from '../lib/lineup.mjs';
 import { NodeProcess } from '../lib/processes.mjs';
 import { quickChoice } from '../lib/quick.mjs';
-
-const CEILING = { key: 'ceiling', label: 'argon2 alone' };
+import { inTurn, takeTurns } from '../lib/turns.mjs';
 
 /** POST login with as many connections as keep the hash busy, beside what the hash alone allows on that core. */
 export function steps(bench, results) {
-  const { rounds, loginWarm, loginSeconds, loginConnections } = bench.profile;
+  const { processes, loginRounds, loginWarm, loginSeconds } = bench.profile;
   const isChosen = quickChoice(bench);
-  const entries = bench
-    .having((contender) => contender.login && isChosen(contender))
-    .map((contender) => ({ key: contender.id, label: contender.label, contender }));
-  if (entries.length === 0) return [];
   results.contenders = {};
   results.ceiling = [];
-  const loginSpec = ({ family, loginStatus }) => ({
-    file: bench.data.get(family).files.login,
-    connections: loginConnections,
-    expect: loginStatus,
-  });
-  const lineup = new Lineup(async ({ contender }) => {
-    if (!contender) return startCeiling(bench);
-    const server = await bench.server(contender);
-    await bench.measure(server, { ...loginSpec(contender), seconds: loginWarm });
-    return server;
-  });
-  return lineup.steps('login', [CEILING, ...entries], {
-    rounds,
-    startSeconds: 1.5 + loginWarm,
-    seconds: loginSeconds,
-    slice: async ({ contender }, server) => {
-      if (!contender) {
-        const { perSecond, concurrency } = await hashes(server, loginSeconds);
-        results.ceiling.push(perSecond);
-        results.concurrency = concurrency;
-        return `${perSecond.toFixed(1)} hashes a second, ${concurrency} at a time`;
-      }
-      const run = await bench.measure(server, { ...loginSpec(contender), seconds: loginSeconds });
-      (results.contenders[contender.id] ??= []).push(run);
-      return `${run.perSecond.toFixed(1)} a second`;
+  return inTurn(
+    'login',
+    processes,
+    bench.having((contender) => contender.login && isChosen(contender)),
+    {
+      seconds: 2 + 2 * loginWarm + 2 * loginRounds * loginSeconds,
+      run: async (contender) => {
+        const [runs, hashes] = await beside(bench, contender);
+        const kept = (results.contenders[contender.id] ??= { runs: [], beside: [] });
+        kept.runs.push(...runs);
+        kept.beside.push(...hashes);
+        results.ceiling.push(...hashes);
+        results.concurrency = hashes[0].concurrency;
+        const sum = (list) => list.reduce((total, { perSecond }) => total + perSecond, 0) / list.length;
+        return `${sum(runs).toFixed(1)} a second, argon2 alone ${sum(hashes).toFixed(1)}`;
+      },
     },
-  });
+  );
 }
 
-async function startCeiling(bench) {
-  const process = new NodeProcess({
-    name: 'hash-ceiling',
+async function beside(bench, contender) {
+  const { loginRounds, loginWarm, loginSeconds, loginConnections } = bench.profile;
+  const file = bench.data.get(contender.family).files.login;
+  const spec = { file, connections: loginConnections, expect: contender.loginStatus };
+  const ceiling = new NodeProcess({
+    name: `hash-ceiling-${contender.id}`,
     script: HASH_CEILING,
     core: bench.cores.server,
     directory: bench.directory,
     env: { ...PROCESS_ENVIRONMENT, BENCH_SECRET: bench.secret },
   });
-  await process.message('ready');
-  await hashes(process, bench.profile.loginWarm);
-  return process;
+  try {
+    await ceiling.message('ready');
+    return await bench.withServer(contender, {}, async (server) => {
+      await bench.measure(server, { ...spec, seconds: loginWarm });
+      await hashes(ceiling, loginWarm);
+      return takeTurns(
+        loginRounds,
+        () => bench.measure(server, { ...spec, seconds: loginSeconds }),
+        () => hashes(ceiling, loginSeconds),
+      );
+    });
+  } finally {
+    await ceiling.stop();
+  }
 }
 
 function hashes(process, seconds) {

@@ -1,33 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { Lineup } from '../lib/lineup.mjs';
+import { CONTENDERS } from '../contenders/index.mjs';
 import { quickChoice } from '../lib/quick.mjs';
-
-/** GET /me with one client's credential, and with thousands in turn. */
-export function steps(bench, results) {
-  const { rounds, warm, seconds, credentials } = bench.profile;
-  const entries = bench
-    .having(quickChoice(bench, QUICK))
-    .map((contender) => ({ key: contender.id, label: contender.label, contender }));
-  const lineup = new Lineup(({ contender }) => startWarm(bench, contender));
-  return lineup.steps('GET /me', entries, {
-    rounds,
-    startSeconds: 1.5 + 4 * warm,
-    seconds: 2 * seconds + credentials / 20_000,
-    slice: async ({ contender }, server) => {
-      const { one, many } = await measureOne(bench, contender, server);
-      const runs = (results[contender.id] ??= { one: [], many: [] });
-      runs.one.push(one);
-      if (many) runs.many.push(many);
-      return `${Math.round(one.perSecond).toLocaleString('en')} a second${
-        many ? `, ${Math.round(many.perSecond).toLocaleString('en')} with many credentials` : ''
-      }`;
-    },
-  });
-}
+import { inTurn, takeTurns } from '../lib/turns.mjs';
+import { YARDSTICK } from '../lib/yardstick.mjs';
 
 /** Those of whom something is promised, and whom it is promised against. */
 const QUICK = [
-  'nest-fastify',
   'nest-express-session',
   'better-auth-session',
   'better-auth-cookie-cache',
@@ -37,22 +15,57 @@ const QUICK = [
   'latchkey-both',
 ];
 
-async function startWarm(bench, contender) {
-  const server = await bench.server(contender);
-  try {
-    if (!contender.greeting) await checkThatItIsReal(server, bench.meFile(contender));
-    await bench.warmUp(server, oneOf(bench, contender));
-    return server;
-  } catch (error) {
-    await server.stop();
-    throw error;
-  }
+/** GET /me with one client's credential, and with thousands in turn; each contender beside the yardstick. */
+export function steps(bench, results) {
+  const { processes, rounds, warm, seconds, credentials } = bench.profile;
+  const isChosen = quickChoice(bench, QUICK);
+  const yardstick = CONTENDERS.find(({ id }) => id === YARDSTICK);
+  results[YARDSTICK] = { one: [], many: [] };
+  const runBeside = (contender) =>
+    bench.withServer(yardstick, {}, async (bare) => {
+      const server = await bench.server(contender);
+      try {
+        return await besideEachOther(bench, [contender, server], [yardstick, bare]);
+      } finally {
+        await server.stop();
+      }
+    });
+  return inTurn(
+    'GET /me',
+    processes,
+    bench.having((contender) => contender !== yardstick && isChosen(contender)),
+    {
+      seconds: 3 + 8 * warm + 4.5 * rounds * seconds + credentials / 10_000,
+      run: async (contender) => {
+        const found = await runBeside(contender);
+        const runs = (results[contender.id] ??= { one: [], many: [], beside: { one: [], many: [] } });
+        for (const which of ['one', 'many']) {
+          runs[which].push(...found[which][0]);
+          runs.beside[which].push(...found[which][1]);
+          results[YARDSTICK].one.push(...found[which][1]);
+        }
+        return say(found);
+      },
+    },
+  );
 }
 
-async function measureOne(bench, contender, server) {
-  const one = await bench.measure(server, { ...oneOf(bench, contender), seconds: bench.profile.seconds });
-  if (contender.greeting) return { one };
-  return { one, many: await measureMany(bench, contender, server, bench.meFile(contender)) };
+async function besideEachOther(bench, [contender, server], [yardstick, bare]) {
+  const { rounds, warm, seconds } = bench.profile;
+  if (!contender.greeting) await checkThatItIsReal(server, bench.meFile(contender));
+  const one = oneOf(bench, contender);
+  const greeting = oneOf(bench, yardstick);
+  const bareSlice = () => bench.measure(bare, { ...greeting, seconds });
+  await bench.warmUp(bare, greeting);
+  await bench.warmUp(server, one);
+  await bench.measure(bare, { ...greeting, seconds: warm });
+  const found = {
+    one: await takeTurns(rounds, () => bench.measure(server, { ...one, seconds }), bareSlice),
+    many: [[], []],
+  };
+  if (contender.greeting) return found;
+  const slice = await manyOf(bench, contender, server, bench.meFile(contender));
+  return { ...found, many: await takeTurns(rounds, slice, bareSlice) };
 }
 
 const oneOf = (bench, contender) => ({
@@ -61,14 +74,22 @@ const oneOf = (bench, contender) => ({
   connections: bench.profile.connections,
 });
 
-/** Where credentials are remembered, for a minute, every one is shown first; then in turn. */
-export async function measureMany(bench, contender, server, file) {
+/** A slice with thousands of credentials in turn. Where they are remembered, for a minute, each is shown once before. */
+export async function manyOf(bench, contender, server, file) {
   const { seconds, connections, credentials } = bench.profile;
   const spec = { file, connections };
-  if (contender.group === 'latchkey' && !contender.bypassed) {
-    await bench.measure(server, { ...spec, seconds: 20, count: credentials });
-  }
-  return bench.measure(server, { ...spec, seconds });
+  const remembers = contender.group === 'latchkey' && !contender.bypassed;
+  await bench.measure(server, remembers ? { ...spec, count: credentials } : { ...spec, seconds });
+  return () => bench.measure(server, { ...spec, seconds });
+}
+
+function say(found) {
+  const told = ['one', 'many'].flatMap((which) => {
+    const [runs, beside] = found[which];
+    const sum = (list) => list.reduce((total, { perSecond }) => total + perSecond, 0);
+    return runs.length === 0 ? [] : [(sum(runs) / sum(beside)).toFixed(3)];
+  });
+  return `${told[0]} of bare Nest on Fastify${told[1] ? `, ${told[1]} with many credentials` : ''}`;
 }
 
 /** The user's own view with the credential, and none without. */

@@ -1,0 +1,26 @@
+/**
+ * Two that are measured in short slices in turn (A B, B A): what the machine does to one it does to the other, so that the ratio of two
+ * slices beside each other holds where that of two long measurements does not, and nobody stands still for so long that its memory is
+ * taken away. @returns the runs of each, pair by pair
+ */
+export async function takeTurns(rounds, first, second) {
+  const runs = [[], []];
+  for (let round = 0; round < rounds; round++) {
+    if (round % 2 === 0) runs[0].push(await first());
+    runs[1].push(await second());
+    if (round % 2 === 1) runs[0].push(await first());
+  }
+  return runs;
+}
+
+/** Steps for each of the contenders, `count` times. `run(contender)` says what came out. */
+export function inTurn(name, count, contenders, { seconds, run }) {
+  return Array.from({ length: count }, (_, index) => index + 1).flatMap((round) =>
+    contenders.map((contender) => ({
+      label: `${name}${count > 1 ? `, ${round} of ${count}` : ''}: ${contender.label}`,
+      contender,
+      seconds,
+      run: () => run(contender),
+    })),
+  );
+}
