@@ -6,7 +6,8 @@ export const PROCESS_ENVIRONMENT = { MALLOC_ARENA_MAX: '1' };
 
 /**
  * The environment of a production start. Other than the defaults: limits that the load does not reach (they are judged all the
- * same), and lifetimes that outlast the run, because the credentials are made before it.
+ * same), and lifetimes and numbers of sessions that outlast the run, because
+ * the credentials are made before it and the same users sign in again and again.
  */
 export function environment({ databaseUrl, secret, mode, port = 3000 }) {
   return {
@@ -22,6 +23,7 @@ export function environment({ databaseUrl, secret, mode, port = 3000 }) {
     SESSION_IDLE_TTL: '12h',
     SESSION_ABSOLUTE_TTL: '24h',
     JWT_ACCESS_TTL: '6h',
+    SESSION_MAX_PER_USER: '1000',
     THROTTLE_LOGIN_FAILURES_PER_ACCOUNT: '999999/1s',
     THROTTLE_LOGIN_FAILURES_PER_IP: '999999/1s',
     THROTTLE_LOGINS_PER_IP: '999999/1s',
