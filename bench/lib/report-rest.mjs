@@ -1,12 +1,11 @@
 import { measured, of, perSecond } from './report-tables.mjs';
-import { ratioByRound } from './statistics.mjs';
+import { rates, ratioByRound } from './statistics.mjs';
 import { number, table } from './table.mjs';
 
 export function restTables({ rows, start, timing, endings }, contenders) {
   const parts = [];
   const counted = measured(contenders, rows?.contenders);
   if (counted.length > 0) {
-    const each = (runs) => runs.map((run) => run.perSecond);
     parts.push(
       '## Rows in users and sessions',
       table(
@@ -22,7 +21,7 @@ export function restTables({ rows, start, timing, endings }, contenders) {
             label,
             number(perSecond(few)),
             number(perSecond(many)),
-            number(ratioByRound(each(many), each(few)), 3),
+            number(ratioByRound(rates(many), rates(few)), 3),
           ];
         }),
       ),

@@ -32,3 +32,9 @@ export function ratioByRound(these, those) {
   const rounds = Math.min(these.length, those.length);
   return median(Array.from({ length: rounds }, (_, round) => these[round] / those[round]));
 }
+
+/** What each run did a second. */
+export const rates = (runs) => runs.map((run) => run.perSecond);
+
+/** What the runs did a second, on average. */
+export const meanRate = (runs) => rates(runs).reduce((total, rate) => total + rate, 0) / runs.length;

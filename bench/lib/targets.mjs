@@ -1,8 +1,7 @@
-import { median, ratioByRound } from './statistics.mjs';
+import { median, rates, ratioByRound } from './statistics.mjs';
 import { timesYardstick } from './yardstick.mjs';
 
 const MODES = ['session', 'jwt', 'both'];
-const perSecond = (runs) => runs.map((run) => run.perSecond);
 const times = (ratio) => `${ratio.toFixed(2)} x`;
 const percent = (share) => `${(share * 100).toFixed(1)} %`;
 
@@ -73,7 +72,7 @@ export const TARGETS = [
       const ratios = MODES.flatMap((mode) => {
         const measured = login?.contenders?.[`latchkey-${mode}`];
         if (!measured) return [];
-        return [{ mode, ratio: ratioByRound(perSecond(measured.runs), perSecond(measured.beside)) }];
+        return [{ mode, ratio: ratioByRound(rates(measured.runs), rates(measured.beside)) }];
       });
       if (ratios.length === 0) return null;
       return {
@@ -122,7 +121,7 @@ export const TARGETS = [
     got: ({ rows }) => {
       const ratios = Object.entries(rows?.contenders ?? {}).flatMap(([id, { few, many }]) =>
         id.endsWith('bypassed') && few.length > 0 && many.length > 0
-          ? [{ id, ratio: ratioByRound(perSecond(many), perSecond(few)) }]
+          ? [{ id, ratio: ratioByRound(rates(many), rates(few)) }]
           : [],
       );
       if (ratios.length === 0) return null;

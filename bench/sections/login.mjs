@@ -2,6 +2,7 @@ import { HASH_CEILING } from '../contenders/index.mjs';
 import { PROCESS_ENVIRONMENT } from '../contenders/latchkey/environment.mjs';
 import { NodeProcess } from '../lib/processes.mjs';
 import { quickChoice } from '../lib/quick.mjs';
+import { meanRate } from '../lib/statistics.mjs';
 import { inTurn, takeTurns } from '../lib/turns.mjs';
 
 /** POST login with as many connections as keep the hash busy, beside what the hash alone allows on that core. */
@@ -23,8 +24,7 @@ export function steps(bench, results) {
         kept.beside.push(...hashes);
         results.ceiling.push(...hashes);
         results.concurrency = hashes[0].concurrency;
-        const sum = (list) => list.reduce((total, { perSecond }) => total + perSecond, 0) / list.length;
-        return `${sum(runs).toFixed(1)} a second, argon2 alone ${sum(hashes).toFixed(1)}`;
+        return `${meanRate(runs).toFixed(1)} a second, argon2 alone ${meanRate(hashes).toFixed(1)}`;
       },
     },
   );

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { CONTENDERS } from '../contenders/index.mjs';
 import { quickChoice } from '../lib/quick.mjs';
+import { meanRate } from '../lib/statistics.mjs';
 import { inTurn, takeTurns } from '../lib/turns.mjs';
 import { YARDSTICK } from '../lib/yardstick.mjs';
 
@@ -22,14 +23,11 @@ export function steps(bench, results) {
   const yardstick = CONTENDERS.find(({ id }) => id === YARDSTICK);
   results[YARDSTICK] = { one: [], many: [] };
   const runBeside = (contender) =>
-    bench.withServer(yardstick, {}, async (bare) => {
-      const server = await bench.server(contender);
-      try {
-        return await besideEachOther(bench, [contender, server], [yardstick, bare]);
-      } finally {
-        await server.stop();
-      }
-    });
+    bench.withServer(yardstick, {}, (bare) =>
+      bench.withServer(contender, {}, (server) =>
+        besideEachOther(bench, [contender, server], [yardstick, bare]),
+      ),
+    );
   return inTurn(
     'GET /me',
     processes,
@@ -86,8 +84,7 @@ export async function manyOf(bench, contender, server, file) {
 function say(found) {
   const told = ['one', 'many'].flatMap((which) => {
     const [runs, beside] = found[which];
-    const sum = (list) => list.reduce((total, { perSecond }) => total + perSecond, 0);
-    return runs.length === 0 ? [] : [(sum(runs) / sum(beside)).toFixed(3)];
+    return runs.length === 0 ? [] : [(meanRate(runs) / meanRate(beside)).toFixed(3)];
   });
   return `${told[0]} of bare Nest on Fastify${told[1] ? `, ${told[1]} with many credentials` : ''}`;
 }

@@ -1,3 +1,4 @@
+import { meanRate } from '../lib/statistics.mjs';
 import { inTurn, takeTurns } from '../lib/turns.mjs';
 import { manyOf } from './me.mjs';
 
@@ -19,8 +20,8 @@ export function steps(bench, results) {
       const kept = (results.contenders[contender.id] ??= { few: [], many: [] });
       kept.few.push(...few);
       kept.many.push(...many);
-      const sum = (list) => list.reduce((total, { perSecond }) => total + perSecond, 0) / list.length;
-      return `${Math.round(sum(many)).toLocaleString('en')} a second, over few ${Math.round(sum(few)).toLocaleString('en')}`;
+      const [overMany, overFew] = [many, few].map((runs) => Math.round(meanRate(runs)).toLocaleString('en'));
+      return `${overMany} a second, over few ${overFew}`;
     },
   });
   return [

@@ -238,10 +238,9 @@ describe('a newcomer, with nothing but a folder', () => {
   });
 });
 
-test('EL03 production, among flags of development: a real database, secure cookies, no banner, no docs, a log for machines that holds no secret', async () => {
-  const port = await freePort();
-  const home = newFolder();
-  const latchkey = new LatchkeyProcess(home.path, {
+/** What a production start needs, and no more. */
+function production(port: number): Record<string, string> {
+  return {
     NODE_ENV: 'production',
     AUTH_MODE: 'session,jwt',
     APP_SECRET: SECRET,
@@ -249,6 +248,14 @@ test('EL03 production, among flags of development: a real database, secure cooki
     PUBLIC_ORIGIN: 'https://auth.example.com',
     HOST: '127.0.0.1',
     PORT: `${port}`,
+  };
+}
+
+test('EL03 production, among flags of development: a real database, secure cookies, no banner, no docs, a log for machines that holds no secret', async () => {
+  const port = await freePort();
+  const home = newFolder();
+  const latchkey = new LatchkeyProcess(home.path, {
+    ...production(port),
     LOG_LEVEL: 'debug',
     // What the shell of a developer, or the base image of somebody, brings along.
     ...{
@@ -314,13 +321,7 @@ test('FT29 an event loop that stands still for half a second: not ready for a mo
   // Stands still when it is told to: what a bad regular expression or a huge document would do.
   const stall = `process.on('SIGUSR2', () => { for (const end = Date.now() + 500; Date.now() < end;); })`;
   const latchkey = new LatchkeyProcess(folder.path, {
-    NODE_ENV: 'production',
-    AUTH_MODE: 'session,jwt',
-    APP_SECRET: SECRET,
-    DATABASE_URL: database.url,
-    PUBLIC_ORIGIN: 'https://auth.example.com',
-    HOST: '127.0.0.1',
-    PORT: `${port}`,
+    ...production(port),
     NODE_OPTIONS: `--import="data:text/javascript,${encodeURIComponent(stall)}"`,
   });
   const ask = (path: string): Promise<number> =>

@@ -6,8 +6,8 @@ export const PROCESS_ENVIRONMENT = { MALLOC_ARENA_MAX: '1' };
 
 /**
  * The environment of a production start. Other than the defaults: limits that the load does not reach (they are judged all the
- * same), and lifetimes and numbers of sessions that outlast the run, because
- * the credentials are made before it and the same users sign in again and again.
+ * same), and lifetimes and numbers of sessions that last for the run, because the credentials are made before it and the same
+ * users sign in again and again.
  */
 export function environment({ databaseUrl, secret, mode, port = 3000 }) {
   return {
