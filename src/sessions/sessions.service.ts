@@ -77,28 +77,21 @@ export class SessionsService {
       this.config.session;
     const act = start.act && { ...start.act, actor: start.userId };
     if (start.replaces.length > 0) await this.end(start.replaces, 'replaced', tx, act);
-    const newDevice = await this.isNewDevice(tx, start);
-    const surplus = await tx.query<{ id: SessionId }>(
-      `SELECT s.id FROM sessions s WHERE s.user_id = $1 AND ${SESSION_IS_LIVE} ORDER BY s.last_seen_at DESC, s.id DESC OFFSET $2`,
-      [start.userId, maxPerUser - 1],
-    );
-    if (surplus.length > 0)
-      await this.end(
-        surplus.map(({ id }) => id),
-        'surplus',
-        tx,
-        act,
-      );
-    const id = uuidv7() as SessionId;
-    const [row] = await tx.query<SessionRow>(
-      `WITH s AS (
+    const [row] = await tx.query<SessionRow & { surplus: SessionId[]; new_device: boolean }>(
+      // All of it sees the table as it was before the INSERT. A device is known by its user agent and address together, as long as
+      // its sessions are kept (30 days after their end).
+      `WITH started AS (
          INSERT INTO sessions
            (id, user_id, factors, idle_expires_at, expires_at, ip, user_agent, remembered, authenticated_at, last_seen_at)
          VALUES ($1, $2, $3, now() + make_interval(secs => $4), now() + make_interval(secs => $5), $6, $7, $8, now(), now())
          RETURNING *)
-       SELECT ${SESSION_COLUMNS} FROM s JOIN users u ON u.id = s.user_id`,
+       SELECT ${SESSION_COLUMNS},
+         ARRAY(SELECT s.id FROM sessions s WHERE s.user_id = $2 AND ${SESSION_IS_LIVE}
+           ORDER BY s.last_seen_at DESC, s.id DESC OFFSET $9) AS surplus,
+         NOT EXISTS (SELECT FROM sessions d WHERE d.user_id = $2 AND d.ip = $6 AND d.user_agent IS NOT DISTINCT FROM $7) AS new_device
+       FROM started s JOIN users u ON u.id = s.user_id`,
       [
-        id,
+        uuidv7(),
         start.userId,
         start.factors,
         start.remember ? rememberIdleSeconds : idleSeconds,
@@ -106,16 +99,26 @@ export class SessionsService {
         start.address,
         start.userAgent,
         start.remember,
+        maxPerUser - 1,
       ],
     );
     if (!row) throw new Error('a session was inserted and not returned');
+    if (row.surplus.length > 0) await this.end(row.surplus, 'surplus', tx, act);
+    const session = sessionRecord(row);
     const { userId, address, userAgent } = start;
     await this.events.publish(
-      { type: 'session_started', userId, sessionId: id, address, userAgent, newDevice },
+      {
+        type: 'session_started',
+        userId,
+        sessionId: session.id,
+        address,
+        userAgent,
+        newDevice: row.new_device,
+      },
       tx,
       act,
     );
-    return sessionRecord(row);
+    return session;
   }
 
   /** The session of that id, whatever its state and credentials. */
@@ -206,14 +209,5 @@ export class SessionsService {
       await this.events.publish({ type: 'session_ended', userId: user_id, sessionId: id, reason }, tx, act);
     }
     return rows.map(({ id }) => id);
-  }
-
-  /** A device is known by its user agent and address together, as long as its sessions are kept (30 days after their end). */
-  private async isNewDevice(tx: Queryable, { userId, address, userAgent }: SessionStart): Promise<boolean> {
-    const [known] = await tx.query(
-      `SELECT 1 FROM sessions WHERE user_id = $1 AND ip = $2 AND user_agent IS NOT DISTINCT FROM $3 LIMIT 1`,
-      [userId, address, userAgent],
-    );
-    return known === undefined;
   }
 }

@@ -43,19 +43,16 @@ export class LoginThrottle {
     const login = { limit: limits.loginsPerAddress, key: network };
     const perAddress = { limit: limits.loginFailuresPerAddress, key: network };
     const account = await this.ofAccount(email, address);
-    // The attempt itself is spent whatever comes of it, or a locked account could be asked for without end.
-    const [logins] = await this.throttle.takeAll([login]);
     const failures = [perAddress, ...account.own, ...account.always];
-    const [failuresOfAddress] = await this.throttle.takeAll(failures).catch(async (error: unknown) => {
+    // The attempt itself is spent whatever comes of it, or a locked account could be asked for without end.
+    const standings = await this.throttle.takeAll(failures, [login]).catch(async (error: unknown) => {
       const limits = error instanceof TooManyRequests ? error.limits : [];
-      const ofAccount = limits.filter((name) => name !== perAddress.limit.name);
+      const ofAccount = limits.filter((name) => name !== login.limit.name && name !== perAddress.limit.name);
       if (ofAccount.length > 0) await locked(ofAccount);
       throw error;
     });
-    tellStanding(
-      reply,
-      [logins, failuresOfAddress].filter((standing) => standing !== undefined),
-    );
+    // Those of the account would tell whether there is one.
+    tellStanding(reply, standings.slice(0, 2));
     return this.judge(prove, failures, account);
   }
 

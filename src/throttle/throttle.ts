@@ -42,17 +42,23 @@ export class Throttle implements OnApplicationBootstrap, OnApplicationShutdown {
     return this.refusals;
   }
 
-  /** Takes one of each, or none. @returns where they stand now. @throws Problem `too_many_requests` */
-  async takeAll(counted: readonly Counted[]): Promise<Standing[]> {
+  /**
+   * Takes one of each, or none.
+   * @param spent is taken as well, and not given back when one of the others is refused. When it is refused itself, nothing is taken.
+   * @returns where they stand now, the spent ones first
+   * @throws Problem `too_many_requests`
+   */
+  async takeAll(counted: readonly Counted[], spent: readonly Counted[] = []): Promise<Standing[]> {
     const { counters } = this;
     if (counters === null) return [];
-    const taken = await Promise.all(
-      counted.map(async (each) => ({ ...each, taken: await counters.take(each.limit, each.key) })),
-    );
-    const refused = taken.filter((each) => !each.taken.granted);
-    if (refused.length === 0) return taken.map((each) => each.taken);
-    await this.giveBack(taken.filter((each) => each.taken.granted));
-    throw this.refusal(refused.map((each) => each.taken));
+    const take = async (each: Counted) => ({ ...each, taken: await counters.take(each.limit, each.key) });
+    const [first, rest] = await Promise.all([Promise.all(spent.map(take)), Promise.all(counted.map(take))]);
+    const isSpent = first.every(({ taken }) => taken.granted);
+    const refused = (isSpent ? rest : first).filter(({ taken }) => !taken.granted);
+    if (refused.length === 0) return [...first, ...rest].map(({ taken }) => taken);
+    const undone = isSpent ? rest : [...first, ...rest];
+    await this.giveBack(undone.filter(({ taken }) => taken.granted));
+    throw this.refusal(refused.map(({ taken }) => taken));
   }
 
   /** Takes one of each as far as there is one, and refuses nobody. @returns where they stand now */
