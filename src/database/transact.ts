@@ -29,14 +29,15 @@ export async function transact<T>(
 /** Resolves when `work` and the COMMIT have; rolls back and rejects when either fails. */
 async function committed<T>(runner: QueryRunner, client: PooledClient, work: () => Promise<T>): Promise<T> {
   try {
-    await runner.startTransaction('READ COMMITTED');
+    await client.query('START TRANSACTION ISOLATION LEVEL READ COMMITTED');
+    // As TypeORM's own startTransaction leaves it, which takes two statements: what repositories begin in here are savepoints.
+    Object.assign(runner, { isTransactionActive: true, transactionDepth: 1 });
     const result = await work();
-    await runner.commitTransaction();
+    await client.query('COMMIT');
     return result;
   } catch (error) {
     client.deadline = Math.max(client.deadline, performance.now() + ROLLBACK_MS);
-    if (client.lost === null)
-      await runner.rollbackTransaction().catch((reason: Error) => client.discard(reason));
+    if (client.lost === null) await client.query('ROLLBACK').catch((reason: Error) => client.discard(reason));
     throw error;
   }
 }
