@@ -11,10 +11,10 @@ const PROFILES = {
     connections: 32,
     credentials: 10_000,
     sqlRequests: 1000,
-    loginRounds: 4,
-    loginWarm: 2,
-    loginSeconds: 1.5,
-    loginConnections: 16,
+    loginRounds: 8,
+    loginWarm: 8,
+    loginSeconds: 1.2,
+    loginConnections: 8,
     refreshRounds: 3,
     refreshes: 10_000,
     refreshConnections: 16,
@@ -41,7 +41,7 @@ const PROFILES = {
     loginRounds: 3,
     loginWarm: 0.5,
     loginSeconds: 1,
-    loginConnections: 16,
+    loginConnections: 8,
     refreshRounds: 1,
     refreshes: 1000,
     refreshConnections: 16,
@@ -62,7 +62,7 @@ export const SECTIONS = ['me', 'sql', 'login', 'refresh', 'storm', 'timing', 'st
 
 export const HELP = `Latchkey beside what people use today. A real PostgreSQL, each contender in a process of its own, in turn.
 
-npm run bench                          everything, about twenty minutes; writes docs/performance/
+npm run bench                          everything, about half an hour; writes docs/performance/
 npm run bench -- --quick               everything in small, under 3 minutes; writes nothing
 npm run bench -- --only a,b            only these contenders or measurements (or both); writes nothing
 npm run bench -- --rounds 20           of GET /me; also --seconds 2 in each, --processes 5 of everybody, --rows 5000000

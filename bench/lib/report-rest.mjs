@@ -1,5 +1,5 @@
 import { measured, of, perSecond } from './report-tables.mjs';
-import { rates, ratioByRound } from './statistics.mjs';
+import { ratioOfPairs } from './statistics.mjs';
 import { number, table } from './table.mjs';
 
 export function restTables({ rows, start, timing, endings }, contenders) {
@@ -17,12 +17,7 @@ export function restTables({ rows, start, timing, endings }, contenders) {
         ],
         counted.map(({ id, label }) => {
           const { few, many } = rows.contenders[id];
-          return [
-            label,
-            number(perSecond(few)),
-            number(perSecond(many)),
-            number(ratioByRound(rates(many), rates(few)), 3),
-          ];
+          return [label, number(perSecond(few)), number(perSecond(many)), number(ratioOfPairs(many, few), 3)];
         }),
       ),
     );

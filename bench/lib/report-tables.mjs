@@ -1,4 +1,4 @@
-import { median, rates, ratioByRound } from './statistics.mjs';
+import { median, ratioOfPairs } from './statistics.mjs';
 import { number, table } from './table.mjs';
 import { p99Ratio } from './targets.mjs';
 import { requestsPerSecond, timesYardstick } from './yardstick.mjs';
@@ -63,7 +63,7 @@ export function loginTable({ login, refresh }, contenders) {
   const parts = [];
   const rows = measured(contenders, login?.contenders).map(({ id, label, login: kind }) => {
     const { runs, beside } = login.contenders[id];
-    const ratio = kind === 'argon2' ? ratioByRound(rates(runs), rates(beside)) : NaN;
+    const ratio = kind === 'argon2' ? ratioOfPairs(runs, beside) : NaN;
     return [
       label,
       kind,

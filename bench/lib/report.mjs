@@ -15,7 +15,7 @@ export function report(run) {
     repeated.length > 0 && list('Failed once and was measured a second time:', repeated),
     '## What was promised',
     targetTable(results),
-    'Ratios are medians of those of two slices beside each other. Where modes are listed, the worst one counts.',
+    'Ratios are medians of those of two slices beside each other, of the half of them in which the host of the machine took the least time. Where modes are listed, the worst one counts.',
     ...meTable(results, CONTENDERS),
     ...loginTable(results, CONTENDERS),
     ...stormTable(results, CONTENDERS, profile),

@@ -27,10 +27,17 @@ export function summary(samples) {
   };
 }
 
-/** The median of the rounds' own ratios: what drifts on the machine from round to round drifts on both sides. */
-export function ratioByRound(these, those) {
-  const rounds = Math.min(these.length, those.length);
-  return median(Array.from({ length: rounds }, (_, round) => these[round] / those[round]));
+/**
+ * The median of the ratios of runs beside each other: what drifts on the machine drifts on both sides. Of the pairs only the half
+ * in which the host of a virtual machine took the least time (all, when it took none): what it takes, it seldom takes from both alike.
+ */
+export function ratioOfPairs(these, those, pick = (run) => run.perSecond) {
+  const pairs = these.slice(0, those.length).map((run, index) => {
+    const other = those[index];
+    return { ratio: pick(run) / pick(other), stolen: run.stolen + other.stolen };
+  });
+  const most = median(pairs.map(({ stolen }) => stolen));
+  return median(pairs.filter(({ stolen }) => stolen <= most).map(({ ratio }) => ratio));
 }
 
 /** What each run did a second. */

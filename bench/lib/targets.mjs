@@ -1,4 +1,4 @@
-import { median, rates, ratioByRound } from './statistics.mjs';
+import { median, ratioOfPairs } from './statistics.mjs';
 import { timesYardstick } from './yardstick.mjs';
 
 const MODES = ['session', 'jwt', 'both'];
@@ -72,7 +72,7 @@ export const TARGETS = [
       const ratios = MODES.flatMap((mode) => {
         const measured = login?.contenders?.[`latchkey-${mode}`];
         if (!measured) return [];
-        return [{ mode, ratio: ratioByRound(rates(measured.runs), rates(measured.beside)) }];
+        return [{ mode, ratio: ratioOfPairs(measured.runs, measured.beside) }];
       });
       if (ratios.length === 0) return null;
       return {
@@ -121,7 +121,7 @@ export const TARGETS = [
     got: ({ rows }) => {
       const ratios = Object.entries(rows?.contenders ?? {}).flatMap(([id, { few, many }]) =>
         id.endsWith('bypassed') && few.length > 0 && many.length > 0
-          ? [{ id, ratio: ratioByRound(rates(many), rates(few)) }]
+          ? [{ id, ratio: ratioOfPairs(many, few) }]
           : [],
       );
       if (ratios.length === 0) return null;
@@ -181,6 +181,5 @@ const ms = (runs) => runs.map(({ milliseconds }) => milliseconds);
 
 /** Of the rounds' own ratios the middle one. */
 export function p99Ratio({ calm, storm }) {
-  const p99 = (runs) => runs.map(({ latency }) => latency.p99);
-  return ratioByRound(p99(storm), p99(calm));
+  return ratioOfPairs(storm, calm, ({ latency }) => latency.p99);
 }

@@ -1,4 +1,4 @@
-import { median, rates, ratioByRound } from './statistics.mjs';
+import { median, rates, ratioOfPairs } from './statistics.mjs';
 
 /** Beside whom everybody's GET /me is measured. */
 export const YARDSTICK = 'nest-fastify';
@@ -7,9 +7,7 @@ export const YARDSTICK = 'nest-fastify';
 export function timesYardstick(me, id, which = 'one') {
   if (id === YARDSTICK) return which === 'one' ? 1 : NaN;
   const measured = me?.[id];
-  return measured?.[which].length > 0
-    ? ratioByRound(rates(measured[which]), rates(measured.beside[which]))
-    : NaN;
+  return measured?.[which].length > 0 ? ratioOfPairs(measured[which], measured.beside[which]) : NaN;
 }
 
 /** Requests a second: what the yardstick did in the middle, times the ratio. So are all of the same moment. */

@@ -1,5 +1,6 @@
 import { HASH_CEILING } from '../contenders/index.mjs';
 import { PROCESS_ENVIRONMENT } from '../contenders/latchkey/environment.mjs';
+import { machineSince, machineTicks } from '../lib/machine.mjs';
 import { NodeProcess } from '../lib/processes.mjs';
 import { quickChoice } from '../lib/quick.mjs';
 import { meanRate } from '../lib/statistics.mjs';
@@ -57,7 +58,9 @@ async function beside(bench, contender) {
   }
 }
 
-function hashes(process, seconds) {
+/** How many hashes a second, and what the host took meanwhile. */
+async function hashes(process, seconds) {
+  const before = machineTicks();
   process.send({ seconds });
-  return process.message('perSecond');
+  return { ...(await process.message('perSecond')), stolen: machineSince(before).stolen };
 }

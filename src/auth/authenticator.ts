@@ -48,7 +48,7 @@ export class Authenticator {
     ) {
       return undefined;
     }
-    return this.cached(this.cache.keyOf(strategy.name, credential))?.authentication;
+    return this.cached(this.cache.keyOf(credential), strategy)?.authentication;
   }
 
   /**
@@ -166,8 +166,8 @@ export class Authenticator {
 
   /** The live session of a strategy's credential: remembered, or asked for and then remembered. */
   private async sessionOf(strategy: AuthStrategy, exchange: HttpExchange): Promise<SessionRecord> {
-    const key = this.cache.keyOf(strategy.name, strategy.credentialIn(exchange) ?? '');
-    const known = this.cached(key);
+    const key = this.cache.keyOf(strategy.credentialIn(exchange) ?? '');
+    const known = this.cached(key, strategy);
     if (known) return known.session;
     const load = this.cache.beginLoad();
     const session = await strategy.authenticate(exchange);
@@ -177,9 +177,9 @@ export class Authenticator {
     return session;
   }
 
-  private cached(key: string): CachedPrincipal | undefined {
+  private cached(key: string, { name }: AuthStrategy): CachedPrincipal | undefined {
     const now = performance.now();
-    const known = this.cache.get(key, now);
+    const known = this.cache.get(key, name, now);
     if (known && now >= known.activityDue) this.noteActivity(known, now);
     return known;
   }

@@ -65,15 +65,19 @@ export class PrincipalCache {
     this.off = true;
   }
 
-  /** The key of a credential: the strategy is part of it, so that one never answers for another. */
-  keyOf(strategy: string, credential: string): string {
-    return hash('sha256', `${strategy}\0${credential}`, 'hex');
+  /** The key of a credential. */
+  keyOf(credential: string): string {
+    return hash('sha256', credential, 'hex');
   }
 
-  /** Whom the credential stands for, if that is known and proven at this moment. @param now `performance.now()` */
-  get(key: string, now: number): CachedPrincipal | undefined {
+  /**
+   * Whom the credential stands for, if that is known and proven at this moment.
+   * @param strategy whose credential it is: none answers for another
+   * @param now `performance.now()`
+   */
+  get(key: string, strategy: string, now: number): CachedPrincipal | undefined {
     const entry = !this.off && this.feed.isProven(now) ? this.entries.get(key) : undefined;
-    if (entry && now < entry.deadline) {
+    if (entry && now < entry.deadline && entry.authentication.principal.strategy === strategy) {
       this.hitCount += 1;
       return entry;
     }
