@@ -1,4 +1,4 @@
-const SOME = ['nest-express-session', 'latchkey-session'];
+const SOME = ['latchkey-session'];
 
 /** Whom a quick run measures where everybody would take too long: unless a few were asked for by name. */
 export function quickChoice({ profile, contenders }, some = SOME) {

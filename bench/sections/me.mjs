@@ -13,7 +13,6 @@ const QUICK = [
   'latchkey-session',
   'latchkey-session-bypassed',
   'latchkey-jwt',
-  'latchkey-both',
 ];
 
 /** GET /me with one client's credential, and with thousands in turn; each contender beside the yardstick. */
