@@ -71,7 +71,8 @@ ${text}`);
   }
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'results.md'), await formatted(text, 'markdown'));
-  writeFileSync(join(folder, 'results.json'), await formatted(JSON.stringify(run), 'json'));
+  // Every slice of every run, a megabyte: for whoever asks for it, not for the repository.
+  if (out) writeFileSync(join(folder, 'results.json'), JSON.stringify(run));
   const picture = chart(run);
   if (picture) writeFileSync(join(folder, 'chart.svg'), picture);
   console.log(`written to ${folder}`);

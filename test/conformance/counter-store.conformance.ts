@@ -83,6 +83,23 @@ export function counterStoreConformance(name: string, open: () => Promise<StoreU
       expect(await takes('g', 4)).toEqual([true, true, true, false]);
     });
 
+    test("many counters at once, in opposite orders, on two nodes where there are two, do not get in each other's way", async () => {
+      const wide: Limit = { name: 'wide', points: 1000, windowSeconds: 600 };
+      const keys = Array.from({ length: 8 }, (_, i) => `wide ${i}`);
+      const other = subject.other ?? store;
+      const both = <T>(work: (node: CounterStore, key: string) => Promise<T>): Promise<T[]> =>
+        Promise.all([
+          ...keys.map((key) => work(store, key)),
+          ...keys.toReversed().map((key) => work(other, key)),
+        ]);
+      for (let round = 0; round < 200; round++) {
+        const taken = await both((node, key) => node.take(wide, key));
+        expect(taken.every(({ granted }) => granted)).toBe(true);
+        if (round % 2 === 0) await both((node, key) => node.giveBack(wide, key));
+      }
+      for (const key of keys) expect((await store.standing(wide, key)).remaining).toBe(1000 - 2 * 100);
+    });
+
     test('limits and keys are counted apart', async () => {
       await takes('h', 4);
       expect(await takes('i', 1)).toEqual([true]);
