@@ -62,7 +62,7 @@ export const SECTIONS = ['me', 'sql', 'login', 'refresh', 'storm', 'timing', 'st
 
 export const HELP = `Latchkey beside what people use today. A real PostgreSQL, each contender in a process of its own, in turn.
 
-npm run bench                          everything, about half an hour; writes docs/performance/
+npm run bench                          everything, about forty minutes; writes docs/performance/
 npm run bench -- --quick               everything in small, under 3 minutes; writes nothing
 npm run bench -- --only a,b            only these contenders or measurements (or both); writes nothing
 npm run bench -- --rounds 20           of GET /me; also --seconds 2 in each, --processes 5 of everybody, --rows 5000000

@@ -1,5 +1,9 @@
+/** The most keys of one statement. */
+const MAX_KEYS = 100;
+
 /** A change to what is kept under a key, and whoever waits for its outcome. */
 interface Wanted<C, R> {
+  readonly key: string;
   readonly change: C;
   readonly resolve: (outcome: R | undefined) => void;
   readonly reject: (error: unknown) => void;
@@ -10,7 +14,7 @@ interface Wanted<C, R> {
  * statement: who wants a second change of it goes with the next turn. Each hears of its own outcome, or of the statement's error.
  */
 export class BatchedWrites<C, R> {
-  private wanted = new Map<string, Wanted<C, R>[]>();
+  private wanted: Wanted<C, R>[] = [];
   private isScheduled = false;
 
   /**
@@ -22,16 +26,13 @@ export class BatchedWrites<C, R> {
   /** Carries out one change. */
   async apply(key: string, change: C): Promise<R | undefined> {
     return new Promise((resolve, reject) => {
-      const sameKey = this.wanted.get(key);
-      const wanted = { change, resolve, reject };
-      if (sameKey) sameKey.push(wanted);
-      else this.wanted.set(key, [wanted]);
+      this.wanted.push({ key, change, resolve, reject });
       this.schedule();
     });
   }
 
   private schedule(): void {
-    if (this.isScheduled || this.wanted.size === 0) return;
+    if (this.isScheduled || this.wanted.length === 0) return;
     this.isScheduled = true;
     setImmediate(() => {
       this.isScheduled = false;
@@ -43,10 +44,10 @@ export class BatchedWrites<C, R> {
   /** The first of each key. */
   private take(): Map<string, Wanted<C, R>> {
     const batch = new Map<string, Wanted<C, R>>();
-    const later = new Map<string, Wanted<C, R>[]>();
-    for (const [key, [first, ...rest]] of this.wanted) {
-      if (first) batch.set(key, first);
-      if (rest.length > 0) later.set(key, rest);
+    const later: Wanted<C, R>[] = [];
+    for (const wanted of this.wanted) {
+      if (batch.size < MAX_KEYS && !batch.has(wanted.key)) batch.set(wanted.key, wanted);
+      else later.push(wanted);
     }
     this.wanted = later;
     return batch;

@@ -14,6 +14,27 @@ import { PASSWORD, type TestClient } from '../support/test-client.js';
 const LATEST_MILLISECONDS = 1000;
 const ROUNDS = Number(process.env.LATCHKEY_ROUNDS ?? 200);
 
+test('a remembered credential is none of another strategy: a token in the cookie of a session is refused', async () => {
+  const app = await TestApp.start({ mode: 'session,jwt' });
+  try {
+    const client = app.client();
+    await client.signup();
+    await client.login({ strategy: 'jwt' });
+    const token = client.accessToken ?? '';
+    const me = async (headers: Record<string, string>): Promise<number> =>
+      (await fetch(`${app.url}/auth/me`, { headers })).status;
+    await eventually(async () => {
+      const { hits } = app.get(PrincipalCache).statistics;
+      expect(await me({ authorization: `Bearer ${token}` })).toBe(200);
+      return app.get(PrincipalCache).statistics.hits > hits;
+    });
+    expect(await me({ cookie: `sid=${token}` })).toBe(401);
+    expect(await me({ authorization: `Bearer ${token}` })).toBe(200);
+  } finally {
+    await app.close();
+  }
+});
+
 /** Three nodes on one database. What one of them ends, the others must refuse within a second, however it was ended. */
 describe.each(['session', 'jwt', 'opaque'] as const)('three nodes, %s', (mode) => {
   let nodes: TestApp[];

@@ -1,3 +1,4 @@
+import { AuditCounter } from '../../src/audit/audit-counter.js';
 import { SessionActivity } from '../../src/sessions/session-activity.js';
 import { MODES, TestApp } from '../support/test-app.js';
 import { PASSWORD } from '../support/test-client.js';
@@ -167,9 +168,11 @@ describe.each(MODES)('AUTH_MODE=%s', (mode) => {
     }
   });
 
-  test('a login costs seven statements besides those of the limits, a logout eight, their record included', async () => {
+  test('a login costs seven statements besides those of the limits, a logout at most eight, their record included', async () => {
     const client = app.client();
     client.email = (await mintUser(app)).email;
+    // What earlier tests left to be counted is written every two seconds: not while these are measured.
+    await app.get(AuditCounter).flush();
     const login = await statementsOf(app, ignored, async () => {
       expect((await client.login()).status).toBe(200);
     });
@@ -177,8 +180,8 @@ describe.each(MODES)('AUTH_MODE=%s', (mode) => {
       expect((await client.logout()).status).toBe(204);
     });
     console.log(`AUTH_MODE=${mode}: login ${login.length} statements, logout ${logout.length}`);
-    expect(login.length).toBeLessThanOrEqual(7);
-    expect(logout.length).toBeLessThanOrEqual(8);
+    expect([login.length <= 7, login]).toEqual([true, login]);
+    expect([logout.length <= 8, logout]).toEqual([true, logout]);
   });
 });
 
