@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { AppConfig } from '../config/app-config.js';
-import { Database, type Transaction } from '../database/database.js';
+import { Database, type Statement, type Transaction } from '../database/database.js';
 import { SecurityEvents } from '../events/security-events.js';
 import { Problem } from '../http/problem.js';
 import { PasswordHasher } from '../passwords/password-hasher.js';
@@ -130,13 +130,13 @@ export class AuthService {
       await this.recordRefusal({ type: 'login_failed' }, email, exchange);
       throw new Problem('login_failed');
     }
-    const signIn = () =>
-      this.signIn(strategy, exchange, remember, async (tx) => {
-        const unchanged = await this.users.lockVerified(tx, proven.user.id, proven.verifiedHash);
-        if (!unchanged) throw new HashReplaced();
-        return proven.user.id;
-      });
-    return this.turns.take(proven.user.id, signIn);
+    const { user, verifiedHash } = proven;
+    const identify = async (_tx: Transaction, locked: readonly unknown[]): Promise<UserId> => {
+      if (locked.length === 0) throw new HashReplaced();
+      return user.id;
+    };
+    const opening = this.users.lockingVerified(user.id, verifiedHash);
+    return this.turns.take(user.id, () => this.signIn(strategy, exchange, remember, identify, opening));
   }
 
   /** The strategy of that name, or the primary. @throws Problem `validation_failed` for one that is unknown or not enabled */
@@ -163,17 +163,19 @@ export class AuthService {
   /**
    * Starts a session for the user that `identify` yields under lock, and hands out its credential. A session whose credential
    * could not be handed out is ended: a 2xx means that the client holds something that works, anything else that it does not.
+   * @param identify gets the rows of `opening`, with which the transaction begins
    */
   private async signIn(
     strategy: AuthStrategy,
     exchange: HttpExchange,
     remember: boolean,
-    identify: (tx: Transaction) => Promise<UserId>,
+    identify: (tx: Transaction, opened: readonly unknown[]) => Promise<UserId>,
+    opening?: Statement,
   ): Promise<SignedIn> {
     const replaces = await this.sessionsReplacedBy(strategy, exchange);
     const { address, userAgent, act } = exchange;
-    const session = await this.database.transaction(async (tx) => {
-      const userId = await identify(tx);
+    const session = await this.database.transaction(async (tx, opened) => {
+      const userId = await identify(tx, opened);
       await this.knownAddresses.remember(tx, userId, address);
       return this.sessions.start(tx, {
         userId,
@@ -184,7 +186,7 @@ export class AuthService {
         userAgent,
         act,
       });
-    });
+    }, opening);
     try {
       const body = await rejectionsAsProblems(() => strategy.issue(session, exchange));
       return { session, strategy: strategy.name, body };

@@ -67,7 +67,7 @@ export class PrincipalCache {
 
   /** The key of a credential. */
   keyOf(credential: string): string {
-    return hash('sha256', credential, 'hex');
+    return hash('sha256', credential, 'base64');
   }
 
   /**

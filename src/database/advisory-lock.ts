@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { CONNECTION_SETTINGS } from './connection-settings.js';
 import { toApplicationError, unavailable } from './database-errors.js';
-import type { Queryable } from './queryable.js';
+import { type Queryable, writingBy } from './queryable.js';
 
 const CONNECT_LIMIT_MS = 5_000;
 const GOODBYE_LIMIT_MS = 1_000;
@@ -37,7 +37,7 @@ export async function tryAdvisoryLock<T>(url: string, name: string, work: Work<T
 }
 
 /** Takes the lock of that name for as long as the connection lives, unless another connection has it. */
-export async function lock(connection: Queryable, name: string): Promise<boolean> {
+export async function lock(connection: Pick<Queryable, 'query'>, name: string): Promise<boolean> {
   const key = createHash('sha256').update(`latchkey ${name}`).digest().readBigInt64BE().toString();
   const [row] = await connection.query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1) AS locked', [
     key,
@@ -55,10 +55,9 @@ export async function onOwnConnection<T>(url: string, work: Work<T>): Promise<T>
   client.on('error', () => {}); // the statement in flight, or the next one, fails with it
   try {
     await client.connect();
-    return await work({
-      query: async (sql, parameters = []) => (await client.query(sql, [...parameters])).rows,
-      afterCommit: (callback) => callback(),
-    });
+    const query: Queryable['query'] = async (sql, parameters = []) =>
+      (await client.query(sql, [...parameters])).rows;
+    return await work({ query, write: writingBy(query), afterCommit: (callback) => callback() });
   } catch (error) {
     throw toApplicationError(error);
   } finally {

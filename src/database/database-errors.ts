@@ -65,9 +65,19 @@ export function isUniqueViolation(error: unknown, constraint: string): boolean {
   return errorCode(cause) === '23505' && errorField(cause, 'constraint') === constraint;
 }
 
-/** Whether the same transaction may succeed when it is run again at once (serialisation failure, deadlock). */
+/** Whether the same transaction may succeed when it is run again at once (serialisation failure, deadlock, plan out of date). */
 export function isRetryable(error: unknown): boolean {
-  return ['40001', '40P01'].includes(errorCode(driverError(error)));
+  return ['40001', '40P01'].includes(errorCode(driverError(error))) || isPlanOutOfDate(error);
+}
+
+/**
+ * Whether a prepared statement can be run no more on its connection: a migration has changed the types of its columns, or the server
+ * has forgotten it.
+ */
+export function isPlanOutOfDate(error: unknown): boolean {
+  const cause = driverError(error);
+  const code = errorCode(cause);
+  return code === '26000' || (code === '0A000' && errorField(cause, 'routine') === 'RevalidateCachedQuery');
 }
 
 /** Whether the server takes no writes: a replica, perhaps one that was the primary until just now. */

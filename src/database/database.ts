@@ -10,10 +10,16 @@ import { PooledClient } from './pooled-client.js';
 import { transact } from './transact.js';
 import { borrow, rowsOf, unitOfWork } from './unit-of-work.js';
 import { statementName } from './statement-name.js';
-import type { Queryable, Transaction } from './queryable.js';
+import {
+  type Queryable,
+  type Statement,
+  type StatementOptions,
+  type Transaction,
+  writingBy,
+} from './queryable.js';
 import { SidePool } from './side-pool.js';
 
-export type { Queryable, Transaction } from './queryable.js';
+export type { Queryable, Statement, Transaction } from './queryable.js';
 
 /** How long one unit of work (a query, or a transaction with its retries) may take, waiting for a connection included. */
 const BUDGET_MS = 2_500;
@@ -21,15 +27,10 @@ const RETRIES = 3;
 /** How long opening a connection of one's own may take. */
 const CONNECT_MS = 1_000;
 
-/** How a statement is run. */
-export interface QueryOptions {
+/** How a statement outside of a transaction is run. */
+export interface QueryOptions extends StatementOptions {
   /** When whoever waits for it began to wait (`performance.now()`): from then on it has 2.5 s. Default: now. */
   readonly since?: number;
-  /**
-   * Whether the server should keep its plan, for a statement of the hot path (a third of its cost). Where a pooler stands in
-   * between, it does not: the next statement may come to another connection.
-   */
-  readonly prepare?: boolean;
 }
 
 /** How a {@link Database} was opened. */
@@ -78,10 +79,10 @@ export class Database implements Queryable {
   async query<T>(
     sql: string,
     parameters: readonly unknown[] = [],
-    { since = performance.now(), prepare = false }: QueryOptions = {},
+    { since = performance.now(), ...options }: QueryOptions = {},
   ): Promise<T[]> {
     const deadline = since + BUDGET_MS;
-    const name = prepare && this.#prepares ? statementName(sql) : undefined;
+    const name = this.#nameOf(sql, options);
     return retrying(deadline, async () => {
       // Straight from the pool: TypeORM's way to it costs more than the rest of this side.
       const client = await borrow(() => this.#pool().connect());
@@ -93,6 +94,8 @@ export class Database implements Queryable {
       });
     });
   }
+
+  readonly write = writingBy((sql, parameters, options) => this.query(sql, parameters, options));
 
   /** Every statement outside of a transaction is committed when its promise resolves. */
   afterCommit(work: () => void): void {
@@ -114,16 +117,21 @@ export class Database implements Queryable {
 
   /** Connections beside those of the requests; whoever opens them closes them before this database is closed. */
   openSidePool(size: number, limitMilliseconds: number): SidePool {
-    return new SidePool(() => poolOf(this.dataSource).options, size, limitMilliseconds);
+    const nameOf = (sql: string): string | undefined => this.#nameOf(sql, { prepare: true });
+    return new SidePool({ settings: () => poolOf(this.dataSource).options, size, limitMilliseconds, nameOf });
   }
 
   /**
    * Runs `work` in a READ COMMITTED transaction that commits when it resolves and rolls back when it throws. After a
    * deadlock or a serialisation failure all of it runs again, up to three times: `work` must change nothing but `tx`.
+   * @param opening a statement that may read and lock but not write: it goes along with the beginning, and `work` gets its rows
    */
-  async transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+  async transaction<T, R = never>(
+    work: (tx: Transaction, opened: R[]) => Promise<T>,
+    opening?: Statement,
+  ): Promise<T> {
     const deadline = performance.now() + BUDGET_MS;
-    return retrying(deadline, () => this.#transactOnce(deadline, work));
+    return retrying(deadline, () => this.#transactOnce(deadline, work, opening));
   }
 
   /**
@@ -158,15 +166,23 @@ export class Database implements Queryable {
     return this.#closed;
   }
 
-  async #transactOnce<T>(deadline: number, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    const runner = this.dataSource.createQueryRunner();
-    const client = await borrow((): Promise<unknown> => runner.connect());
+  async #transactOnce<T, R>(
+    deadline: number,
+    work: (tx: Transaction, opened: R[]) => Promise<T>,
+    opening: Statement | undefined,
+  ): Promise<T> {
+    const client = await borrow(() => this.#pool().connect());
+    const nameOf = (sql: string, options: StatementOptions) => this.#nameOf(sql, options);
     return unitOfWork(client, deadline, {
-      work: () => transact(runner, client, work),
-      release: () => runner.release(),
+      work: () => transact(client, { dataSource: this.dataSource, work, opening, nameOf }),
+      release: () => client.release(client.lost ?? undefined),
       isRaw: isRetryable,
       onLost: (reason) => this.#idle?.siblingLost(reason),
     });
+  }
+
+  #nameOf(sql: string, { prepare = false }: StatementOptions): string | undefined {
+    return prepare && this.#prepares ? statementName(sql) : undefined;
   }
 
   #pool(): pg.Pool {

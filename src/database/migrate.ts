@@ -19,7 +19,10 @@ export interface SchemaState {
 }
 
 /** Compares the migrations of the data source, which must be initialized, with those that have run. */
-export async function readSchemaState(dataSource: DataSource, database: Queryable): Promise<SchemaState> {
+export async function readSchemaState(
+  dataSource: DataSource,
+  database: Pick<Queryable, 'query'>,
+): Promise<SchemaState> {
   const [table] = await database.query<{ present: boolean }>(
     "SELECT to_regclass('migrations') IS NOT NULL AS present",
   );
@@ -52,9 +55,8 @@ export async function runMigrations(url: string, log: Log): Promise<void> {
   await dataSource.initialize();
   try {
     const runner = dataSource.createQueryRunner();
-    const connection: Queryable = {
+    const connection: Pick<Queryable, 'query'> = {
       query: async (sql, parameters = []) => (await runner.query(sql, [...parameters], true)).records,
-      afterCommit: (callback) => callback(),
     };
     await waitForTurn(connection, log);
     refuseUnknown(await readSchemaState(dataSource, connection));
@@ -83,7 +85,7 @@ async function runPending(dataSource: DataSource, runner: QueryRunner, log: Log)
   }
 }
 
-async function waitForTurn(connection: Queryable, log: Log): Promise<void> {
+async function waitForTurn(connection: Pick<Queryable, 'query'>, log: Log): Promise<void> {
   for (let reminded = -Infinity; !(await lock(connection, 'migrations')); await delay(POLL_MS)) {
     if (performance.now() - reminded < REMIND_MS) continue;
     log('another node runs the migrations; waiting for it');

@@ -28,8 +28,9 @@ export class PooledClient extends pg.Client {
   /** Why the connection is gone; null while it is not. */
   lost: Error | null = null;
 
-  constructor(config?: string | pg.ClientConfig) {
-    super(config);
+  constructor(config: pg.ClientConfig) {
+    // A statement does not wait for the answer to the one before it: whoever needs that answer does.
+    super({ ...config, pipeline: true });
     // Without a listener at every moment, a server that restarts ends this process.
     this.on('error', (error) => (this.lost ??= error));
     /* eslint-disable @typescript-eslint/unbound-method -- the proxies hand `this` on */
@@ -44,6 +45,16 @@ export class PooledClient extends pg.Client {
     if (this.connection.stream.destroyed) return;
     this.connection.stream.destroy(reason);
     void this.end(); // marks it at once as ending: the pool could lend it out before the socket's error event
+  }
+
+  /** Statements from here to {@link uncork} go to the server together. */
+  cork(): void {
+    this.connection.stream.cork();
+  }
+
+  /** The end of {@link cork}. */
+  uncork(): void {
+    this.connection.stream.uncork();
   }
 
   #limitStatement(answer: unknown): void {

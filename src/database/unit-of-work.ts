@@ -1,5 +1,5 @@
 import { Problem } from '../http/problem.js';
-import { isReadOnly, toApplicationError, unavailable } from './database-errors.js';
+import { isPlanOutOfDate, isReadOnly, toApplicationError, unavailable } from './database-errors.js';
 import { PooledClient } from './pooled-client.js';
 
 /** A connection of the pool. There is none to be had when the database is not there, or when all are taken for too long. */
@@ -35,6 +35,7 @@ export async function unitOfWork<T>(
     if (client.lost !== null && !(error instanceof Problem)) throw unavailable(client.lost);
     // A replica that has taken the primary's place: the next connection may find the new one.
     if (isReadOnly(error)) client.discard(new Error('the server is read-only'));
+    if (isPlanOutOfDate(error)) client.discard(new Error('a prepared statement is out of date'));
     throw unit.isRaw?.(error) ? error : toApplicationError(error);
   } finally {
     client.deadline = Infinity;

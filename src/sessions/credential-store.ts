@@ -107,6 +107,7 @@ export class CredentialStore {
          rotated_at = NULL, rotated_ip = NULL, rotated_user_agent = NULL
        RETURNING ${CREDENTIAL_COLUMNS}`,
       [sessionId, strategy, secretHash ?? null, randomBytes(16), secretId ?? null],
+      { prepare: true },
     );
     if (!row) return null;
     if (row.generation > 0) this.feed.noteOwn({ sessionId, userId: null });
@@ -186,6 +187,7 @@ export class CredentialStore {
          AND s.id = c.session_id AND ${SESSION_IS_LIVE} AND u.disabled_at IS NULL
        RETURNING c.session_id`,
       [sessionId, strategy, from, seed, to.counter, to.secretId, to.device.address, to.device.userAgent],
+      { prepare: true },
     );
     return rows.length === 1;
   }

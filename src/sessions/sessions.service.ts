@@ -101,6 +101,7 @@ export class SessionsService {
         start.remember,
         maxPerUser - 1,
       ],
+      { prepare: true },
     );
     if (!row) throw new Error('a session was inserted and not returned');
     if (row.surplus.length > 0) await this.end(row.surplus, 'surplus', tx, act);
@@ -201,6 +202,7 @@ export class SessionsService {
     const rows = await tx.query<{ id: SessionId; user_id: UserId }>(
       `UPDATE sessions SET ended_at = now(), ended_reason = $1 WHERE ended_at IS NULL AND ${condition} RETURNING id, user_id`,
       [reason, ...parameters],
+      { prepare: true },
     );
     tx.afterCommit(() => {
       for (const { id } of rows) this.feed.noteOwn({ sessionId: id, userId: null });

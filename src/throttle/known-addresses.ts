@@ -22,6 +22,7 @@ export class KnownAddresses {
       `SELECT 1 FROM users u JOIN known_addresses k ON k.user_id = u.id
        WHERE u.email = $1 AND k.address_hash = ANY($2::bytea[]) AND k.last_seen > now() - make_interval(days => $3)`,
       [email, this.keys.address(address), KNOWN_DAYS],
+      { prepare: true },
     );
     return rows.length > 0;
   }
@@ -31,10 +32,11 @@ export class KnownAddresses {
     if (!this.throttle.enabled) return;
     const [hash] = this.keys.address(address);
     // Most sign-ins come from where the last one came from: no new version of the row for each of them.
-    await tx.query(
-      `INSERT INTO known_addresses AS k (user_id, address_hash) VALUES ($1, $2)
+    await tx.write({
+      sql: `INSERT INTO known_addresses AS k (user_id, address_hash) VALUES ($1, $2)
        ON CONFLICT (user_id, address_hash) DO UPDATE SET last_seen = now() WHERE k.last_seen < now() - interval '1 hour'`,
-      [userId, hash],
-    );
+      parameters: [userId, hash],
+      prepare: true,
+    });
   }
 }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
-import { Database, type Queryable } from '../database/database.js';
+import { Database, type Queryable, type Statement } from '../database/database.js';
 import { isUniqueViolation } from '../database/database-errors.js';
 import { SessionFeed } from '../feed/session-feed.js';
 import { Problem } from '../http/problem.js';
@@ -74,16 +74,16 @@ export class UsersService {
   }
 
   /**
-   * Locks the row of a user who has just proven to know the password, until the transaction ends. Disabling, deleting and a
-   * password change lock the same row first, so none of them can slip between proof and sign-in.
-   * @returns whether the user is still there, enabled, and has the password that was verified.
+   * Opens a transaction with a lock on the row of a user who has just proven to know the password. Disabling, deleting and a
+   * password change lock the same row first, so none of them can slip between proof and sign-in. Its one row is there if the user
+   * still is, enabled, and has the password that was verified.
    */
-  async lockVerified(tx: Queryable, id: UserId, verifiedHash: string): Promise<boolean> {
-    const rows = await tx.query(
-      'SELECT id FROM users WHERE id = $1 AND disabled_at IS NULL AND password_hash = $2 FOR UPDATE',
-      [id, verifiedHash],
-    );
-    return rows.length === 1;
+  lockingVerified(id: UserId, verifiedHash: string): Statement {
+    return {
+      sql: 'SELECT id FROM users WHERE id = $1 AND disabled_at IS NULL AND password_hash = $2 FOR UPDATE',
+      parameters: [id, verifiedHash],
+      prepare: true,
+    };
   }
 
   /** Replaces the password hash if it is still the one that was verified. @returns whether it was. */
@@ -101,9 +101,8 @@ export class UsersService {
   }
 
   private async findOne(condition: string, value: string): Promise<UserAccount | null> {
-    const [row] = await this.database.query<UserRow>(`SELECT ${COLUMNS} FROM users WHERE ${condition}`, [
-      value,
-    ]);
+    const sql = `SELECT ${COLUMNS} FROM users WHERE ${condition}`;
+    const [row] = await this.database.query<UserRow>(sql, [value], { prepare: true });
     return row ? account(row) : null;
   }
 }

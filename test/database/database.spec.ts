@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isUniqueViolation } from '../../src/database/database-errors.js';
-import type { Database } from '../../src/database/database.js';
+import type { Database, Transaction } from '../../src/database/database.js';
 import { openDatabase } from '../../src/database/open-database.js';
 import { ENTITIES } from '../../src/entities.js';
 import { User } from '../../src/users/user.entity.js';
@@ -154,6 +154,100 @@ describe('transaction', () => {
     expect(await database.query('SELECT n FROM numbers WHERE id = 1')).toEqual([{ n: 5 }]);
   });
 
+  test('begins with a statement whose rows the work gets', async () => {
+    const opening = {
+      sql: 'SELECT id FROM numbers WHERE id = ANY($1) ORDER BY id FOR UPDATE',
+      parameters: [[1, 2]],
+    };
+    const work = async (tx: Transaction, locked: { id: number }[]): Promise<number[]> => {
+      const impatient = 'SELECT id FROM numbers WHERE id = 1 FOR UPDATE NOWAIT';
+      await expect(database.query(impatient)).rejects.toEqual(unavailable);
+      await tx.query('UPDATE numbers SET n = 4 WHERE id = 1');
+      return locked.map(({ id }) => id);
+    };
+    expect(await database.transaction(work, opening)).toEqual([1, 2]);
+    expect(await database.query('SELECT n FROM numbers WHERE id = 1')).toEqual([{ n: 4 }]);
+  });
+
+  test('whose first statement fails changes nothing', async () => {
+    let runs = 0;
+    const work = async (): Promise<void> => void runs++;
+    const opening = { sql: 'SELECT 1 / $1::int', parameters: [0] };
+    await expect(database.transaction(work, opening)).rejects.toThrow('division by zero');
+    expect(runs).toBe(0);
+    expect(await database.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+  });
+
+  describe('write', () => {
+    const insert = (id: number) => ({ sql: 'INSERT INTO numbers VALUES ($1)', parameters: [id] });
+
+    test('is seen by what follows, whoever sends that, and committed', async () => {
+      const ids = 'SELECT id FROM numbers ORDER BY id';
+      await database.transaction(async (tx) => {
+        await tx.write(insert(3));
+        expect(await tx.query(ids)).toHaveLength(3);
+        await tx.write(insert(4));
+        await tx.write(insert(5));
+        expect(await tx.manager.query(ids)).toHaveLength(5);
+        await tx.write(insert(6));
+        await delay(20);
+        await tx.write(insert(7));
+      });
+      expect(await database.query(ids)).toHaveLength(7);
+    });
+
+    test('that fails fails the transaction, by its own error, at whatever comes next', async () => {
+      const worded = (error: unknown): Error => new RangeError('worded', { cause: error });
+      const endings: ((tx: Transaction) => Promise<unknown>)[] = [
+        async () => 'commit',
+        (tx) => tx.query('SELECT 1'),
+        (tx) => tx.write(insert(9)),
+        (tx) => tx.manager.query('SELECT 1'),
+        async (tx) => tx.query('SELECT 1').catch(() => 'swallowed'),
+        () => Promise.reject(new Error('another reason')),
+      ];
+      for (const ending of endings) {
+        const failing = database.transaction(async (tx) => {
+          await tx.query('UPDATE numbers SET n = 99');
+          await tx.write(insert(1), worded);
+          return ending(tx);
+        });
+        const error: unknown = await failing.catch((reason: unknown) => reason);
+        expect(error).toEqual(new RangeError('worded'));
+        expect(isUniqueViolation((error as Error).cause, 'numbers_pkey')).toBe(true);
+      }
+      expect(await database.query('SELECT n FROM numbers')).toEqual([{ n: 0 }, { n: 0 }]);
+    });
+
+    test('outside of a transaction is done when it resolves', async () => {
+      await database.write(insert(3));
+      expect(await database.query('SELECT id FROM numbers WHERE id = 3')).toHaveLength(1);
+      await expect(database.write(insert(3), () => new RangeError('worded'))).rejects.toThrow(RangeError);
+      await expect(database.write(insert(3))).rejects.toThrow('duplicate key');
+    });
+
+    test('runs again with its transaction after a deadlock', async () => {
+      let runs = 0;
+      const add = (id: number) => ({ sql: 'UPDATE numbers SET n = n + 1 WHERE id = $1', parameters: [id] });
+      const crossing = (first: number, second: number): Promise<unknown> =>
+        database.transaction(async (tx) => {
+          runs++;
+          await tx.write(add(first));
+          await delay(100);
+          await tx.write(add(second));
+        });
+      await Promise.all([crossing(1, 2), crossing(2, 1)]);
+      expect(runs).toBeGreaterThan(2);
+      expect(await database.query('SELECT n FROM numbers')).toEqual([{ n: 2 }, { n: 2 }]);
+    });
+  });
+
+  test('that has ended takes no more statements of a repository', async () => {
+    const manager = await database.transaction(async (tx) => tx.manager);
+    await expect(manager.query('DELETE FROM numbers')).rejects.toThrow('released');
+    expect(await database.query('SELECT id FROM numbers')).toHaveLength(2);
+  });
+
   test('names the constraint that a value violates', async () => {
     const insert = 'INSERT INTO numbers VALUES (1)';
     for (const attempt of [database.query(insert), database.transaction((tx) => tx.query(insert))]) {
@@ -233,5 +327,40 @@ describe('advisory locks', () => {
       database.withAdvisoryLock('test', () => Promise.reject(new RangeError('no'))),
     ).rejects.toThrow(RangeError);
     expect(await database.tryAdvisoryLock('test', async () => 'ran')).toBe('ran');
+  });
+});
+
+describe('a prepared statement', () => {
+  const select = 'SELECT * FROM shapes WHERE id = $1';
+  const ask = [
+    () => database.query(select, [1], { prepare: true }),
+    () => database.transaction((tx) => tx.query(select, [1], { prepare: true })),
+    () => database.transaction(async (_, rows) => rows, { sql: select, parameters: [1], prepare: true }),
+  ];
+  const onEveryConnection = () => Promise.all(Array.from({ length: 2 * POOL_SIZE }, async () => ask[0]?.()));
+
+  beforeEach(async () => {
+    await database.query('DROP TABLE IF EXISTS shapes');
+    await database.query('CREATE TABLE shapes (id int PRIMARY KEY, n int NOT NULL DEFAULT 7)');
+    await database.query('INSERT INTO shapes VALUES (1)');
+    await onEveryConnection();
+  });
+
+  test.each(ask)('outlives a migration of what it reads (%#)', async (run) => {
+    expect(await run()).toEqual([{ id: 1, n: 7 }]);
+    await database.query(`ALTER TABLE shapes ALTER n TYPE text, ADD more text DEFAULT 'yes'`);
+    for (let i = 0; i < 2 * POOL_SIZE; i++) expect(await run()).toEqual([{ id: 1, n: '7', more: 'yes' }]);
+  });
+
+  test.each(ask)('is prepared again when the server has forgotten it (%#)', async (run) => {
+    await Promise.all(
+      Array.from({ length: POOL_SIZE }, () =>
+        database.transaction(async (tx) => {
+          await tx.query('DEALLOCATE ALL');
+          await tx.query('SELECT pg_sleep(0.1)');
+        }),
+      ),
+    );
+    for (let i = 0; i < 2 * POOL_SIZE; i++) expect(await run()).toEqual([{ id: 1, n: 7 }]);
   });
 });
