@@ -1,3 +1,4 @@
+import type { Queryable } from '../database/database.js';
 import type { SessionRecord } from '../sessions/session-record.js';
 import type { HttpExchange } from './http-exchange.js';
 
@@ -17,6 +18,16 @@ export interface Addition {
   readonly cookiesOnly: boolean;
 }
 
+/** For what a credential is handed out. Of a session that goes on, in place of the one that it held: neither of these. */
+export interface Issuance {
+  /**
+   * At a sign-in, the transaction that starts the session: what is kept of the credential is written in it (`CredentialStore.put`), so
+   * that neither is there without the other. It may run again, and then `issue` does.
+   */
+  readonly on?: Queryable | undefined;
+  readonly addition?: Addition;
+}
+
 /** How a signed-in client proves who it is on each request. The only place that knows about cookies or tokens. */
 export interface AuthStrategy {
   /** The name in `AUTH_MODE`, in answers and in `credentials.strategy`. */
@@ -34,10 +45,10 @@ export interface AuthStrategy {
    */
   authenticate(exchange: HttpExchange): Promise<SessionRecord>;
   /**
-   * Hands the client its credential: a new one for a session that was just started or whose credential is replaced. As an
+   * Hands the client its credential: a new one for a session that is being started or whose credential is replaced. As an
    * `addition`, whoever asks is told the same: `CredentialStore.obtainSecret` or `obtain`. @throws CredentialRejected
    */
-  issue(session: SessionRecord, exchange: HttpExchange, addition?: Addition): Promise<CredentialBody>;
+  issue(session: SessionRecord, exchange: HttpExchange, issuance?: Issuance): Promise<CredentialBody>;
   /** Takes the credential back from the client: expires the cookies that it was sent. */
   discard(exchange: HttpExchange): void;
 }

@@ -161,8 +161,8 @@ export class AuthService {
   }
 
   /**
-   * Starts a session for the user that `identify` yields under lock, and hands out its credential. A session whose credential
-   * could not be handed out is ended: a 2xx means that the client holds something that works, anything else that it does not.
+   * Starts a session for the user that `identify` yields under lock, and hands out its credential, both or neither: a 2xx means that
+   * the client holds something that works, and after anything else there is no session that nobody holds anything of.
    * @param identify gets the rows of `opening`, with which the transaction begins
    */
   private async signIn(
@@ -174,10 +174,10 @@ export class AuthService {
   ): Promise<SignedIn> {
     const replaces = await this.sessionsReplacedBy(strategy, exchange);
     const { address, userAgent, act } = exchange;
-    const session = await this.database.transaction(async (tx, opened) => {
+    return this.database.transaction(async (tx, opened) => {
       const userId = await identify(tx, opened);
       await this.knownAddresses.remember(tx, userId, address);
-      return this.sessions.start(tx, {
+      const session = await this.sessions.start(tx, {
         userId,
         factors: ['password'],
         remember,
@@ -186,16 +186,9 @@ export class AuthService {
         userAgent,
         act,
       });
-    }, opening);
-    try {
-      const body = await rejectionsAsProblems(() => strategy.issue(session, exchange));
+      const body = await rejectionsAsProblems(() => strategy.issue(session, exchange, { on: tx }));
       return { session, strategy: strategy.name, body };
-    } catch (error) {
-      await this.sessions
-        .end([session.id], 'undelivered', undefined, { ...act, actor: 'system' })
-        .catch(() => undefined);
-      throw error;
-    }
+    }, opening);
   }
 
   /** The sessions of the cookies that the new credential takes the place of: they would live on with nobody to end them. */

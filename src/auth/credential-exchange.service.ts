@@ -49,7 +49,7 @@ export class CredentialExchangeService {
     if (!sessionIds.includes(session.id)) throw new Problem('credential_invalid');
     const replaced = await this.auth.sessionsReplacedBy(target, exchange);
     const addition = { cookiesOnly: ambientSessionIds.length > 0 };
-    const body = await rejectionsAsProblems(() => target.issue(session, exchange, addition));
+    const body = await rejectionsAsProblems(() => target.issue(session, exchange, { addition }));
     const { address, userAgent, act } = exchange;
     const { id: sessionId, user } = session;
     await this.database.transaction(async (tx) => {

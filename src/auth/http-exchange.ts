@@ -11,6 +11,9 @@ const BEARER_SCHEME = /^bearer(?:\s|$)/i;
  * (contract 5, rule 5): the problem filter takes them off every other one.
  */
 export class HttpExchange {
+  /** By name. */
+  private cookiesSet: Map<string, string> | undefined;
+
   constructor(
     readonly request: FastifyRequest,
     readonly reply: FastifyReply,
@@ -84,8 +87,16 @@ export class HttpExchange {
     return typeof value === 'string' ? value : null;
   }
 
-  /** Sends a cookie along with a 2xx answer. */
+  /** Sends a cookie along with a 2xx answer, in place of one of that name that was set before: a sign-in may run again. */
   setCookie(serialized: string): void {
+    const name = serialized.slice(0, serialized.indexOf('='));
+    this.cookiesSet ??= new Map();
+    const before = this.cookiesSet.get(name);
+    this.cookiesSet.set(name, serialized);
+    if (before !== undefined) {
+      const others = [this.reply.getHeader('set-cookie') ?? []].flat().filter((cookie) => cookie !== before);
+      this.reply.removeHeader('set-cookie').header('set-cookie', others);
+    }
     this.reply.header('set-cookie', serialized);
   }
 

@@ -35,6 +35,8 @@ export interface NewCredential {
   /** SHA-256 of the value, for strategies whose value is looked up. */
   readonly secretHash?: Buffer;
   readonly secretId?: string;
+  /** The transaction that starts the session, at a sign-in. */
+  readonly on?: Queryable | undefined;
 }
 
 /** A credential whose value is looked up by a hash, and is to be the same whoever asks for it. */
@@ -82,6 +84,8 @@ type CredentialWithSessionRow = CredentialRow &
 
 const CREDENTIAL_COLUMNS = 'c.session_id, c.strategy, c.counter, c.generation, c.seed, c.secret_id';
 
+const SEED_BYTES = 16;
+
 /** The only way to the `credentials` table: a strategy needs no table and no migration of its own. */
 @Injectable()
 export class CredentialStore {
@@ -94,11 +98,34 @@ export class CredentialStore {
   ) {}
 
   /**
-   * Keeps a credential of a live session. One that the session already held of that strategy is replaced: its value is dead
-   * with this statement. Waits for whoever is ending or deleting the session at the moment.
+   * Keeps a credential: the first one, in the transaction that starts the session, or one of a live session. Then one that it already
+   * held of that strategy is replaced: its value is dead with this statement. Waits for whoever is ending or deleting the session at
+   * the moment.
    * @returns null when the session is no longer live: there is nothing to hand out.
    */
-  async put({ sessionId, strategy, secretHash, secretId }: NewCredential): Promise<Credential | null> {
+  async put({ on, ...credential }: NewCredential): Promise<Credential | null> {
+    return on ? this.putFirst(credential, on) : this.replace(credential);
+  }
+
+  private async putFirst(
+    { sessionId, strategy, secretHash, secretId }: NewCredential,
+    tx: Queryable,
+  ): Promise<Credential> {
+    const seed = randomBytes(SEED_BYTES);
+    await tx.write({
+      sql: 'INSERT INTO credentials (session_id, strategy, secret_hash, seed, secret_id) VALUES ($1, $2, $3, $4, $5)',
+      parameters: [sessionId, strategy, secretHash ?? null, seed, secretId ?? null],
+      prepare: true,
+    });
+    return { sessionId, strategy, counter: 0, generation: 0, seed, secretId: secretId ?? null };
+  }
+
+  private async replace({
+    sessionId,
+    strategy,
+    secretHash,
+    secretId,
+  }: NewCredential): Promise<Credential | null> {
     const [row] = await this.database.query<CredentialRow>(
       `INSERT INTO credentials AS c (session_id, strategy, secret_hash, seed, secret_id)
        SELECT s.id, $2, $3, $4, $5 FROM sessions s WHERE s.id = $1 AND ${SESSION_IS_LIVE} FOR SHARE
@@ -106,7 +133,7 @@ export class CredentialStore {
          secret_id = excluded.secret_id, generation = c.generation + 1, counter = 0, issued_at = now(), last_used_at = now(),
          rotated_at = NULL, rotated_ip = NULL, rotated_user_agent = NULL
        RETURNING ${CREDENTIAL_COLUMNS}`,
-      [sessionId, strategy, secretHash ?? null, randomBytes(16), secretId ?? null],
+      [sessionId, strategy, secretHash ?? null, randomBytes(SEED_BYTES), secretId ?? null],
       { prepare: true },
     );
     if (!row) return null;
@@ -124,7 +151,7 @@ export class CredentialStore {
        SELECT s.id, $2, $3, $4 FROM sessions s WHERE s.id = $1 AND ${SESSION_IS_LIVE} FOR SHARE
        ON CONFLICT (session_id, strategy) DO UPDATE SET last_used_at = now()
        RETURNING ${CREDENTIAL_COLUMNS}`,
-      [sessionId, strategy, randomBytes(16), secretId ?? null],
+      [sessionId, strategy, randomBytes(SEED_BYTES), secretId ?? null],
     );
     return row ? credential(row) : null;
   }
@@ -152,7 +179,7 @@ export class CredentialStore {
 
       const [newest] = this.config.secrets;
       const generation = held ? held.generation + 1 : 0;
-      const seed = randomBytes(16);
+      const seed = randomBytes(SEED_BYTES);
       const secret = deriveSecret(newest, { sessionId, strategy, generation, seed });
       await tx.query(
         `INSERT INTO credentials (session_id, strategy, secret_hash, seed, secret_id, generation) VALUES ($1, $2, $3, $4, $5, $6)

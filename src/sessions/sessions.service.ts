@@ -24,7 +24,6 @@ export type EndReason =
   | 'surplus'
   | 'password_changed'
   | 'refresh_reused'
-  | 'undelivered'
   | 'mode_finished'
   | 'user_disabled'
   | 'user_deleted'

@@ -126,9 +126,9 @@ describe('the conformance command', () => {
             if (!session) throw new CredentialRejected('credential_invalid');
             return session;
           }
-          async issue(session) {
+          async issue(session, exchange, { on } = {}) {
             const accessToken = PREFIX + randomBytes(32).toString('base64url');
-            await this.credentials.put({ sessionId: session.id, strategy: this.name, secretHash: sha256(accessToken) });
+            await this.credentials.put({ sessionId: session.id, strategy: this.name, secretHash: sha256(accessToken), on });
             return { accessToken, tokenType: 'Bearer', expiresIn: 60 };
           }
           discard() {}

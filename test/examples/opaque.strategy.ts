@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import type { Addition, AuthStrategy, CredentialBody } from '../../src/auth/auth-strategy.js';
+import type { AuthStrategy, CredentialBody, Issuance } from '../../src/auth/auth-strategy.js';
 import { CredentialRejected } from '../../src/auth/auth-strategy.js';
 import type { HttpExchange } from '../../src/auth/http-exchange.js';
 import { liveOrRejected } from '../../src/auth/live-session.js';
@@ -39,8 +39,12 @@ export class OpaqueStrategy implements AuthStrategy {
     return liveOrRejected(await this.sessions.findBySecret(this.name, sha256(token)));
   }
 
-  async issue(session: SessionRecord, _exchange: HttpExchange, addition?: Addition): Promise<CredentialBody> {
-    const secret = await (addition ? this.obtain(session) : this.draw(session));
+  async issue(
+    session: SessionRecord,
+    _exchange: HttpExchange,
+    { on, addition }: Issuance = {},
+  ): Promise<CredentialBody> {
+    const secret = await (addition ? this.obtain(session) : this.draw(session, on));
     // The session ended while we were at it.
     if (secret === null) throw new CredentialRejected('credential_invalid');
     const expiresIn = Math.floor((session.expiresAt.getTime() - session.readAt.getTime()) / 1000);
@@ -48,10 +52,10 @@ export class OpaqueStrategy implements AuthStrategy {
   }
 
   /** At a sign-in: random, and never twice the same. */
-  private async draw({ id: sessionId }: SessionRecord): Promise<string | null> {
+  private async draw({ id: sessionId }: SessionRecord, on: Issuance['on']): Promise<string | null> {
     const secret = randomBytes(TOKEN_BYTES).toString('base64url');
     const secretHash = sha256(tokenOf(secret));
-    const kept = await this.credentials.put({ sessionId, strategy: this.name, secretHash });
+    const kept = await this.credentials.put({ sessionId, strategy: this.name, secretHash, on });
     return kept && secret;
   }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { type SessionData, Store } from 'express-session';
+import type { Queryable } from '../../database/database.js';
 import type { SessionId } from '../../principal/principal.js';
 import { CredentialStore } from '../../sessions/credential-store.js';
 import type { SessionRecord } from '../../sessions/session-record.js';
@@ -9,9 +10,11 @@ import { CredentialRejected } from '../auth-strategy.js';
 
 declare module 'express-session' {
   interface SessionData {
-    /** The login session that a newly opened cookie is for. */
+    /** The login session that a newly opened cookie is for. It changes what express-session hashes, which makes it send the cookie. */
     sessionId?: SessionId;
-    /** The login session that an existing cookie stands for, whatever its state. A function, which express-session does not hash. */
+    /** The transaction that starts that one, if any. A function, which express-session does not hash. */
+    startedIn?: () => Queryable | undefined;
+    /** The login session that an existing cookie stands for, whatever its state. A function likewise. */
     record?: () => SessionRecord;
   }
 }
@@ -37,7 +40,7 @@ export class CredentialSessionStore extends Store {
   }
 
   override set(sid: string, data: SessionData, callback: (error?: unknown) => void): void {
-    settle(this.open(sid, data.sessionId), callback);
+    settle(this.open(sid, data), callback);
   }
 
   override destroy(sid: string, callback: (error?: unknown) => void): void {
@@ -57,9 +60,11 @@ export class CredentialSessionStore extends Store {
     return record ? ({ cookie: { originalMaxAge: null }, record: () => record } satisfies SessionData) : null;
   }
 
-  private async open(sid: string, sessionId: SessionId | undefined): Promise<void> {
+  private async open(sid: string, { sessionId, startedIn }: SessionData): Promise<void> {
     if (!sessionId) return;
-    const credential = await this.credentials.put({ sessionId, strategy: STRATEGY, secretHash: sha256(sid) });
+    const secretHash = sha256(sid);
+    const on = startedIn?.();
+    const credential = await this.credentials.put({ sessionId, strategy: STRATEGY, secretHash, on });
     if (!credential) throw new CredentialRejected('credential_invalid');
   }
 
@@ -76,7 +81,7 @@ function sha256(sid: string): Buffer {
 /** Hands a promise to a Node callback, outside of the promise so that a throwing callback is not swallowed. */
 function settle<T>(promise: Promise<T>, callback: (error: unknown, value?: T) => void): void {
   promise.then(
-    (value) => setImmediate(callback, null, value),
-    (error: unknown) => setImmediate(callback, error),
+    (value) => process.nextTick(callback, null, value),
+    (error: unknown) => process.nextTick(callback, error),
   );
 }

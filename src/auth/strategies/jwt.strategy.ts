@@ -7,7 +7,7 @@ import { type SessionRecord, cookieSeconds } from '../../sessions/session-record
 import { SessionsService } from '../../sessions/sessions.service.js';
 import { sameRoles } from '../../users/role-names.js';
 import {
-  type Addition,
+  type Issuance,
   type CredentialBody,
   CredentialRejected,
   type Refreshed,
@@ -59,8 +59,14 @@ export class JwtStrategy implements RefreshableStrategy {
     return { ...session, credentialExpiresAt: new Date((exp + SKEW_SECONDS) * 1000) };
   }
 
-  async issue(session: SessionRecord, exchange: HttpExchange, addition?: Addition): Promise<CredentialBody> {
-    const refreshToken = await this.refreshTokens[addition ? 'obtain' : 'issue'](session, this.name);
+  async issue(
+    session: SessionRecord,
+    exchange: HttpExchange,
+    { on, addition }: Issuance = {},
+  ): Promise<CredentialBody> {
+    const refreshToken = addition
+      ? await this.refreshTokens.obtain(session, this.name)
+      : await this.refreshTokens.issue(session, this.name, on);
     // A password change replaces the cookie that came along, whoever sent it.
     const holdsCookie = this.ownRefreshCookies(exchange).some(({ sessionId }) => sessionId === session.id);
     const transport = holdsCookie || addition?.cookiesOnly ? 'cookie' : this.transportAtSignIn(exchange);

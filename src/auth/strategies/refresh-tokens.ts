@@ -44,12 +44,12 @@ export class RefreshTokens {
     private readonly database: Database,
   ) {}
 
-  /** The first token of a session, or a new one that replaces all before it. */
-  async issue(session: SessionRecord, strategy: string): Promise<string> {
+  /** The first token of a session, in the transaction `on` that starts it, or a new one that replaces all before it. */
+  async issue({ id: sessionId }: SessionRecord, strategy: string, on?: Queryable): Promise<string> {
     const [secret] = this.config.secrets;
-    const credential = await this.credentials.put({ sessionId: session.id, strategy, secretId: secret.id });
+    const credential = await this.credentials.put({ sessionId, strategy, secretId: secret.id, on });
     if (!credential) throw new CredentialRejected('credential_invalid');
-    return makeRefreshToken(secret, credential.seed, session.id, credential.counter);
+    return makeRefreshToken(secret, credential.seed, sessionId, credential.counter);
   }
 
   /** The token of a session that is running already: whoever asks is told the present one. @throws CredentialRejected */

@@ -10,10 +10,10 @@ import { Cookies } from '../../security/cookies.js';
 import { CsrfTokens } from '../../security/csrf-tokens.js';
 import { type SessionRecord, cookieSeconds } from '../../sessions/session-record.js';
 import {
-  type Addition,
   type AuthStrategy,
   type CredentialBody,
   CredentialRejected,
+  type Issuance,
 } from '../auth-strategy.js';
 import type { HttpExchange } from '../http-exchange.js';
 import { liveOrRejected } from '../live-session.js';
@@ -83,12 +83,17 @@ export class SessionStrategy implements AuthStrategy {
     return liveOrRejected(request.session?.record?.() ?? null);
   }
 
-  async issue(record: SessionRecord, exchange: HttpExchange, addition?: Addition): Promise<CredentialBody> {
+  async issue(
+    record: SessionRecord,
+    exchange: HttpExchange,
+    { on, addition }: Issuance = {},
+  ): Promise<CredentialBody> {
     const id = addition ? await this.store.obtain(record.id) : null;
     const { request, response } = await this.run(null, id);
     const opened = request.session;
     if (!opened) throw new Error('express-session opened no session');
     opened.sessionId = record.id;
+    opened.startedIn = () => on;
     if (id === null) {
       await new Promise<void>((resolve, reject) =>
         opened.save((error?: Error) => (error ? reject(error) : resolve())),
