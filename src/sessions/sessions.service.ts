@@ -6,7 +6,7 @@ import type { Act } from '../events/act.js';
 import { SecurityEvents } from '../events/security-events.js';
 import { SessionFeed } from '../feed/session-feed.js';
 import type { SessionId, UserId } from '../principal/principal.js';
-import type { Fingerprint } from './credential-store.js';
+import type { Fingerprint } from './credential.js';
 import { SessionLookups } from './session-lookups.js';
 import {
   SESSION_COLUMNS,

@@ -39,12 +39,8 @@ export class OpaqueStrategy implements AuthStrategy {
     return liveOrRejected(await this.sessions.findBySecret(this.name, sha256(token)));
   }
 
-  async issue(
-    session: SessionRecord,
-    _exchange: HttpExchange,
-    { on, addition }: Issuance = {},
-  ): Promise<CredentialBody> {
-    const secret = await (addition ? this.obtain(session) : this.draw(session, on));
+  async issue(session: SessionRecord, _: HttpExchange, issuance: Issuance = {}): Promise<CredentialBody> {
+    const secret = await (issuance.addition ? this.obtain(session) : this.draw(session, issuance));
     // The session ended while we were at it.
     if (secret === null) throw new CredentialRejected('credential_invalid');
     const expiresIn = Math.floor((session.expiresAt.getTime() - session.readAt.getTime()) / 1000);
@@ -52,7 +48,7 @@ export class OpaqueStrategy implements AuthStrategy {
   }
 
   /** At a sign-in: random, and never twice the same. */
-  private async draw({ id: sessionId }: SessionRecord, on: Issuance['on']): Promise<string | null> {
+  private async draw({ id: sessionId }: SessionRecord, { on }: Issuance): Promise<string | null> {
     const secret = randomBytes(TOKEN_BYTES).toString('base64url');
     const secretHash = sha256(tokenOf(secret));
     const kept = await this.credentials.put({ sessionId, strategy: this.name, secretHash, on });

@@ -4,13 +4,8 @@ import { Database, type Queryable } from '../../database/database.js';
 import type { Act } from '../../events/act.js';
 import { SecurityEvents } from '../../events/security-events.js';
 import { Problem } from '../../http/problem.js';
-import {
-  type Credential,
-  CredentialStore,
-  type CredentialWithSession,
-  type Fingerprint,
-  type Rotation,
-} from '../../sessions/credential-store.js';
+import { CredentialStore } from '../../sessions/credential-store.js';
+import type { Credential, CredentialWithSession, Fingerprint, Rotation } from '../../sessions/credential.js';
 import type { SessionRecord } from '../../sessions/session-record.js';
 import { SessionsService } from '../../sessions/sessions.service.js';
 import { CredentialRejected } from '../auth-strategy.js';
