@@ -1,6 +1,4 @@
 import { sign } from 'cookie-signature';
-import { Problem } from '../../src/http/problem.js';
-import { Database } from '../../src/database/database.js';
 import { request as rawRequest, sendRaw } from '../http/support/raw.js';
 import { parseSetCookie } from '../support/cookie-jar.js';
 import { TestApp } from '../support/test-app.js';
@@ -443,16 +441,14 @@ describe.each(['session', 'session,jwt', 'jwt,session'])('AUTH_MODE=%s', (mode) 
 
     test('trap 1: the credential cannot be written because nothing was answered in time', async () => {
       const user = await mintUser(app);
-      const database = app.get(Database);
-      const original = database.query.bind(database);
-      database.query = (sql, parameters) =>
-        sql.includes('INSERT INTO credentials')
-          ? Promise.reject(new Problem('unavailable', { retryAfterSeconds: 2 }))
-          : original(sql, parameters);
+      const holding = await app.sql.connect();
+      await holding.query('BEGIN');
+      await holding.query('LOCK TABLE credentials IN SHARE MODE');
       const answer = await wire(app.url, 'POST', '/auth/login', {
         body: { email: user.email, password: PASSWORD, strategy: 'session' },
       });
-      database.query = original;
+      await holding.query('ROLLBACK');
+      holding.release();
       expect([answer.status, answer.setCookies]).toEqual([503, []]);
       expect(await app.rows(live, [user.id])).toEqual([]);
     });

@@ -375,36 +375,37 @@ describe.each([
   }, 60_000);
 
   test.each([
-    ['RC10 the user is being deleted', 'DELETE FROM users WHERE id = $1'],
-    ['the session is being ended', 'UPDATE sessions SET ended_at = now() WHERE user_id = $1'],
-  ])('%s just when a login writes its credential: 401 and no cookie', async (_, change) => {
-    const [node] = nodes;
-    const user = await mintUserCheaply();
-    const changing = await node.sql.connect();
-    const database = node.get(Database);
-    const query = database.query.bind(database);
-    database.query = async <T>(sql: string, parameters?: readonly unknown[]) => {
-      if (!sql.includes('INSERT INTO credentials')) return query<T>(sql, parameters);
-      await changing.query('BEGIN');
-      await changing.query(change, [user.id]);
-      const writing = query<T>(sql, parameters);
+    ['deleted', 'DELETE FROM users WHERE id = $1'],
+    ['disabled', 'UPDATE users SET disabled_at = now() WHERE id = $1'],
+  ])(
+    'RC10 the user is being %s just when a login writes its credential: that one is answered, and dead',
+    async (_, change) => {
+      const [node, other] = nodes;
+      const user = await mintUserCheaply();
+      const holding = await node.sql.connect();
+      await holding.query('BEGIN');
+      await holding.query('LOCK TABLE credentials IN SHARE MODE');
+      const signingIn = login(node, user);
       await isWaitingForLock();
-      await changing.query('COMMIT');
-      return writing;
-    };
-    const answer = await login(node, user);
-    database.query = query;
-    changing.release();
-    expect([answer.status, answer.body.code, answer.setCookies]).toEqual([401, 'credential_invalid', []]);
-  });
+      const changing = other.rows(change, [user.id]);
+      await isWaitingForLock(2);
+      await holding.query('COMMIT');
+      holding.release();
+      const answer = await signingIn;
+      expect(answer.status).toBe(200);
+      await changing;
+      for (const each of nodes) await isDead(credentialOf(answer), each);
+      expect((await login(node, user)).status).toBe(401);
+    },
+  );
 
-  /** Resolves when one statement waits for a lock. */
-  async function isWaitingForLock(): Promise<void> {
+  /** Resolves when one statement waits for a lock, or as many as are named. */
+  async function isWaitingForLock(statements = 1): Promise<void> {
     await eventually(async () => {
       const [waiting] = await nodes[1].rows<{ n: number }>(
         `SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
       );
-      return waiting?.n === 1;
+      return waiting?.n === statements;
     });
   }
 
