@@ -83,16 +83,7 @@ export class Database implements Queryable {
   ): Promise<T[]> {
     const deadline = since + BUDGET_MS;
     const name = this.#nameOf(sql, options);
-    return retrying(deadline, async () => {
-      // Straight from the pool: TypeORM's way to it costs more than the rest of this side.
-      const client = await borrow(() => this.#pool().connect());
-      return unitOfWork(client, deadline, {
-        work: () => rowsOf<T>(client, sql, parameters, name),
-        release: () => client.release(client.lost ?? undefined),
-        isRaw: isRetryable,
-        onLost: (reason) => this.#idle?.siblingLost(reason),
-      });
-    });
+    return this.#onPooledClient(deadline, (client) => rowsOf<T>(client, sql, parameters, name));
   }
 
   readonly write = writingBy((sql, parameters, options) => this.query(sql, parameters, options));
@@ -130,8 +121,11 @@ export class Database implements Queryable {
     work: (tx: Transaction, opened: R[]) => Promise<T>,
     opening?: Statement,
   ): Promise<T> {
-    const deadline = performance.now() + BUDGET_MS;
-    return retrying(deadline, () => this.#transactOnce(deadline, work, opening));
+    const { dataSource } = this;
+    const nameOf = (sql: string, options: StatementOptions) => this.#nameOf(sql, options);
+    return this.#onPooledClient(performance.now() + BUDGET_MS, (client) =>
+      transact(client, { dataSource, work, opening, nameOf }),
+    );
   }
 
   /**
@@ -166,18 +160,16 @@ export class Database implements Queryable {
     return this.#closed;
   }
 
-  async #transactOnce<T, R>(
-    deadline: number,
-    work: (tx: Transaction, opened: R[]) => Promise<T>,
-    opening: Statement | undefined,
-  ): Promise<T> {
-    const client = await borrow(() => this.#pool().connect());
-    const nameOf = (sql: string, options: StatementOptions) => this.#nameOf(sql, options);
-    return unitOfWork(client, deadline, {
-      work: () => transact(client, { dataSource: this.dataSource, work, opening, nameOf }),
-      release: () => client.release(client.lost ?? undefined),
-      isRaw: isRetryable,
-      onLost: (reason) => this.#idle?.siblingLost(reason),
+  /** Straight from the pool: TypeORM's way to it costs more than the rest of this side. */
+  async #onPooledClient<T>(deadline: number, work: (client: PooledClient) => Promise<T>): Promise<T> {
+    return retrying(deadline, async () => {
+      const client = await borrow(() => this.#pool().connect());
+      return unitOfWork(client, deadline, {
+        work: () => work(client),
+        release: () => client.release(client.lost ?? undefined),
+        isRaw: isRetryable,
+        onLost: (reason) => this.#idle?.siblingLost(reason),
+      });
     });
   }
 

@@ -39,8 +39,8 @@ export class CredentialStore {
    * the moment.
    * @returns null when the session is no longer live: there is nothing to hand out.
    */
-  async put({ on, ...credential }: NewCredential): Promise<Credential | null> {
-    return on ? this.putFirst(credential, on) : this.replace(credential);
+  async put({ on, ...wanted }: NewCredential): Promise<Credential | null> {
+    return on ? this.putFirst(wanted, on) : this.replace(wanted);
   }
 
   private async putFirst(
