@@ -1,8 +1,18 @@
 // Runs `nest build` only when something that it reads has changed since the last build, so that a second `npm start`
-// starts at once. Plain JavaScript without dependencies: it runs before anything is built.
+// starts at once; with --always (npm run build) in any case. Plain JavaScript without dependencies: it runs before
+// anything is built.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,6 +28,7 @@ const FILES = [
   'package-lock.json',
 ];
 const OUTPUT = join(ROOT, 'dist', 'src', 'main.js');
+const COMMAND = join(ROOT, 'dist', 'src', 'cli.js');
 const STAMP = join(ROOT, 'dist', '.stamp');
 const LOCK = join(ROOT, 'node_modules', '.cache', 'latchkey-build.lock');
 const POLL_MS = 100;
@@ -27,10 +38,11 @@ process.exitCode = main();
 function main() {
   // An image has the build without its sources.
   if (!existsSync(join(ROOT, 'src')) && existsSync(OUTPUT)) return 0;
-  if (isFresh()) return 0;
+  const always = process.argv.includes('--always');
+  if (!always && isFresh()) return 0;
   takeLock();
   try {
-    return isFresh() ? 0 : build(); // whoever had the lock before may have built it
+    return !always && isFresh() ? 0 : build(); // whoever had the lock before may have built it
   } finally {
     rmSync(LOCK, { force: true });
   }
@@ -48,9 +60,11 @@ function build() {
   const { status, error, stdout, stderr } = spawnSync(process.execPath, [nestCli(), 'build'], { cwd: ROOT });
   if (error) throw error;
   if (status !== 0) process.stderr.write(Buffer.concat([stdout, stderr]));
+  if (status !== 0) return status ?? 1;
+  chmodSync(COMMAND, 0o755); // npm does this only when it links the package the first time, and every build writes it anew
   // Of what was there when the build began: what changed since is built the next time.
-  if (status === 0) writeFileSync(STAMP, before);
-  return status ?? 1;
+  writeFileSync(STAMP, before);
+  return 0;
 }
 
 function nestCli() {
