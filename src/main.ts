@@ -4,6 +4,7 @@ import { ConfigError, loadConfig } from './config/load-config.js';
 import { Database } from './database/database.js';
 import { StartError } from './database/start-error.js';
 import { LOGGER, type Logger } from './http/logger.js';
+import { yieldToAnswers } from './passwords/thread-priority.js';
 import { startBanner } from './start-banner.js';
 
 const HELP = `Latchkey, the sign-in API.
@@ -26,6 +27,7 @@ async function main(): Promise<void> {
     strategyNames: Object.keys(STRATEGIES),
     warn: (line) => console.error(`warning: ${line}`),
   });
+  await yieldToAnswers();
   const app = await createApp(config);
   try {
     await app.listen(config.server.port, config.server.host);

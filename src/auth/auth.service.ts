@@ -76,7 +76,7 @@ export class AuthService {
       });
     }
     await this.requests.signup(exchange);
-    const passwordHash = await this.hasher.hash(input.password);
+    const passwordHash = await this.hasher.hash(input.password, exchange.left);
     const { email, name = null, remember = false } = input;
     return this.signIn(strategy, exchange, remember, async (tx) => {
       const user = await this.users.create(tx, { email, name, passwordHash });
@@ -123,7 +123,7 @@ export class AuthService {
     const proven = await this.logins.attempt(
       email,
       exchange,
-      () => this.proof.prove(email, password),
+      () => this.proof.prove(email, password, exchange.left),
       (limits) => this.recordRefusal({ type: 'account_locked', limits }, email, exchange),
     );
     if (!proven) {

@@ -13,6 +13,7 @@ const BEARER_SCHEME = /^bearer(?:\s|$)/i;
 export class HttpExchange {
   /** By name. */
   private cookiesSet: Map<string, string> | undefined;
+  private leaving: AbortController | undefined;
 
   constructor(
     readonly request: FastifyRequest,
@@ -48,6 +49,18 @@ export class HttpExchange {
   /** The client's address: forwarded headers count only from a trusted proxy. */
   get address(): string {
     return clientAddress(this.request);
+  }
+
+  /** Aborts when the client hangs up before it has its answer: costly work that has not begun need not be done any more. */
+  get left(): AbortSignal {
+    if (!this.leaving) {
+      const leaving = (this.leaving = new AbortController());
+      // The answer's own event: the request is closed as soon as its body has been read.
+      const { raw } = this.reply;
+      if (raw.destroyed) leaving.abort();
+      else raw.once('close', () => raw.writableFinished || leaving.abort());
+    }
+    return this.leaving.signal;
   }
 
   /** Who asks, for the audit. The actor is whom the guard has found; at a sign-in nobody yet. */

@@ -26,20 +26,27 @@ export class LocalStrategy extends PassportStrategy(Strategy, 'local') {
     private readonly users: UsersService,
     private readonly hasher: PasswordHasher,
   ) {
-    super({ usernameField: 'email', passwordField: 'password', session: false });
+    super({ usernameField: 'email', passwordField: 'password', session: false, passReqToCallback: true });
   }
 
-  /** The user, or null when email or password is wrong or the user is disabled: which of them is not told. */
-  async prove(email: string, password: string): Promise<ProvenUser | null> {
-    const { user } = await judge<ProvenUser>(this, { body: { email, password } });
+  /**
+   * The user, or null when email or password is wrong or the user is disabled: which of them is not told.
+   * @throws Problem `overloaded`; `request_timeout` when `left` aborts while the hash has to wait
+   */
+  async prove(email: string, password: string, left: AbortSignal): Promise<ProvenUser | null> {
+    const { user } = await judge<ProvenUser>(this, { body: { email, password }, left });
     return user;
   }
 
   /** Called by passport-local. */
-  async validate(email: string, password: string): Promise<ProvenUser | null> {
+  async validate(
+    { left }: { left: AbortSignal },
+    email: string,
+    password: string,
+  ): Promise<ProvenUser | null> {
     const canonical = canonicalEmail(email);
     const user = canonical === null ? null : await this.users.findByEmail(canonical);
-    const matches = await this.hasher.verify(user?.passwordHash ?? null, password);
+    const matches = await this.hasher.verify(user?.passwordHash ?? null, password, left);
     if (!user || !matches || user.disabled) return null;
     return { user, verifiedHash: await this.rehashed(user, password) };
   }

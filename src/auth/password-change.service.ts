@@ -63,10 +63,10 @@ export class PasswordChangeService {
   ): Promise<void> {
     const account = await this.users.findById(userId);
     const matches = await this.guesses.attempt(sessionId, exchange.reply, () =>
-      this.hasher.verify(account?.passwordHash ?? null, input.currentPassword),
+      this.hasher.verify(account?.passwordHash ?? null, input.currentPassword, exchange.left),
     );
     if (!account || !matches) throw new Problem('password_incorrect');
-    const newHash = await this.hasher.hash(input.newPassword);
+    const newHash = await this.hasher.hash(input.newPassword, exchange.left);
     const replaced = await this.cookieStrategiesToReplace(sessionId, exchange);
     const replace = () =>
       this.database.transaction(async (tx) => {

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '../support/processes.js';
 
@@ -53,6 +53,15 @@ export class LatchkeyProcess {
     const [, rest = ''] = readFileSync(`/proc/${this.child.pid}/stat`, 'utf8').split(') ');
     const [user, system] = rest.split(' ').slice(11, 13).map(Number);
     return ((user ?? 0) + (system ?? 0)) / TICKS_PER_SECOND;
+  }
+
+  /** Its threads: what they are called, and their priority as nice(2) counts it (Linux). */
+  get threads(): { name: string; priority: number }[] {
+    const threads = `/proc/${this.child.pid}/task`;
+    return readdirSync(threads).map((id) => ({
+      name: readFileSync(join(threads, id, 'comm'), 'utf8').trim(),
+      priority: getPriority(Number(id)),
+    }));
   }
 
   /** All that it has printed so far. */
