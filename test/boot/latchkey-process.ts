@@ -55,12 +55,13 @@ export class LatchkeyProcess {
     return ((user ?? 0) + (system ?? 0)) / TICKS_PER_SECOND;
   }
 
-  /** Its threads: what they are called, and their priority as nice(2) counts it (Linux). */
-  get threads(): { name: string; priority: number }[] {
+  /** Its threads: their priority as nice(2) counts it, and the processor time that they have used so far, in milliseconds (Linux). */
+  get threads(): { isMain: boolean; priority: number; cpu: number }[] {
     const threads = `/proc/${this.child.pid}/task`;
     return readdirSync(threads).map((id) => ({
-      name: readFileSync(join(threads, id, 'comm'), 'utf8').trim(),
+      isMain: Number(id) === this.child.pid,
       priority: getPriority(Number(id)),
+      cpu: Number(readFileSync(join(threads, id, 'schedstat'), 'utf8').split(' ')[0]) / 1e6,
     }));
   }
 
