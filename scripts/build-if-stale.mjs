@@ -38,11 +38,11 @@ process.exitCode = main();
 function main() {
   // An image has the build without its sources.
   if (!existsSync(join(ROOT, 'src')) && existsSync(OUTPUT)) return 0;
-  const always = process.argv.includes('--always');
-  if (!always && isFresh()) return 0;
+  const isDone = () => !process.argv.includes('--always') && isFresh();
+  if (isDone()) return 0;
   takeLock();
   try {
-    return !always && isFresh() ? 0 : build(); // whoever had the lock before may have built it
+    return isDone() ? 0 : build(); // whoever had the lock before may have built it
   } finally {
     rmSync(LOCK, { force: true });
   }
@@ -59,8 +59,10 @@ function build() {
   );
   const { status, error, stdout, stderr } = spawnSync(process.execPath, [nestCli(), 'build'], { cwd: ROOT });
   if (error) throw error;
-  if (status !== 0) process.stderr.write(Buffer.concat([stdout, stderr]));
-  if (status !== 0) return status ?? 1;
+  if (status !== 0) {
+    process.stderr.write(Buffer.concat([stdout, stderr]));
+    return status ?? 1;
+  }
   chmodSync(COMMAND, 0o755); // npm does this only when it links the package the first time, and every build writes it anew
   // Of what was there when the build began: what changed since is built the next time.
   writeFileSync(STAMP, before);
