@@ -6,7 +6,8 @@ import { Problem } from '../http/problem.js';
 import { PasswordHasher } from '../passwords/password-hasher.js';
 import { PasswordPolicy } from '../passwords/password-policy.js';
 import type { CanonicalEmail } from '../users/canonical-email.js';
-import { type UserAccount, UsersService } from '../users/users.service.js';
+import type { UserAccount } from '../users/user-account.js';
+import { UsersService } from '../users/users.service.js';
 
 /** An account that somebody else than its user makes. */
 export interface NewAccount {

@@ -27,7 +27,7 @@ import type { LoginIn, SignupIn } from './auth.schemas.js';
 import { EnabledStrategies } from './enabled-strategies.js';
 import { HashReplaced, provingAgain } from './hash-replaced.js';
 import type { HttpExchange } from './http-exchange.js';
-import { LocalStrategy } from './local.strategy.js';
+import { LocalStrategy, type ProvenUser } from './local.strategy.js';
 
 /** A sign-in that succeeded: the session, and what its client got for it. */
 export interface SignedIn {
@@ -116,21 +116,35 @@ export class AuthService {
   }
 
   private async proveAndSignIn(
-    { email, password, remember = false }: LoginIn,
+    input: LoginIn,
     strategy: AuthStrategy,
     exchange: HttpExchange,
   ): Promise<SignedIn> {
-    const proven = await this.logins.attempt(
-      email,
+    const { email, remember = false } = input;
+    const { account, isKnown } = await this.knownAddresses.accountSeenFrom(email, exchange.address);
+    const { proven, settled } = await this.logins.attempt(
+      { email, isKnown },
       exchange,
-      () => this.proof.prove(email, password, exchange.left),
+      () => this.proof.prove(input, account, exchange.left),
       (limits) => this.recordRefusal({ type: 'account_locked', limits }, email, exchange),
     );
     if (!proven) {
       await this.recordRefusal({ type: 'login_failed' }, email, exchange);
       throw new Problem('login_failed');
     }
-    const { user, verifiedHash } = proven;
+    try {
+      return await this.signInProven(proven, remember, strategy, exchange);
+    } finally {
+      await settled;
+    }
+  }
+
+  private async signInProven(
+    { user, verifiedHash }: ProvenUser,
+    remember: boolean,
+    strategy: AuthStrategy,
+    exchange: HttpExchange,
+  ): Promise<SignedIn> {
     const identify = async (_tx: Transaction, locked: readonly unknown[]): Promise<UserId> => {
       if (locked.length === 0) throw new HashReplaced();
       return user.id;

@@ -4,8 +4,8 @@ import { Strategy } from 'passport-local';
 import { Database } from '../database/database.js';
 import { Problem } from '../http/problem.js';
 import { PasswordHasher } from '../passwords/password-hasher.js';
-import { canonicalEmail } from '../users/canonical-email.js';
-import { type UserAccount, UsersService } from '../users/users.service.js';
+import type { UserAccount } from '../users/user-account.js';
+import { UsersService } from '../users/users.service.js';
 import { PrivatePassport, judge } from './passport.js';
 
 /** A user who has just proven to know the password, and the hash that proved it. */
@@ -31,24 +31,27 @@ export class LocalStrategy extends PassportStrategy(Strategy, 'local') {
 
   /**
    * The user, or null when email or password is wrong or the user is disabled: which of them is not told.
+   * @param account that of the email, or null
    * @throws Problem `overloaded`; `request_timeout` when `left` aborts while the hash has to wait
    */
-  async prove(email: string, password: string, left: AbortSignal): Promise<ProvenUser | null> {
-    const { user } = await judge<ProvenUser>(this, { body: { email, password }, left });
+  async prove(
+    { email, password }: { email: string; password: string },
+    account: UserAccount | null,
+    left: AbortSignal,
+  ): Promise<ProvenUser | null> {
+    const { user } = await judge<ProvenUser>(this, { body: { email, password }, account, left });
     return user;
   }
 
   /** Called by passport-local. */
   async validate(
-    { left }: { left: AbortSignal },
-    email: string,
+    { account, left }: { account: UserAccount | null; left: AbortSignal },
+    _email: string,
     password: string,
   ): Promise<ProvenUser | null> {
-    const canonical = canonicalEmail(email);
-    const user = canonical === null ? null : await this.users.findByEmail(canonical);
-    const matches = await this.hasher.verify(user?.passwordHash ?? null, password, left);
-    if (!user || !matches || user.disabled) return null;
-    return { user, verifiedHash: await this.rehashed(user, password) };
+    const matches = await this.hasher.verify(account?.passwordHash ?? null, password, left);
+    if (!account || !matches || account.disabled) return null;
+    return { user: account, verifiedHash: await this.rehashed(account, password) };
   }
 
   /** Called by PassportStrategy. */

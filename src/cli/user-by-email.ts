@@ -1,5 +1,5 @@
 import { type CanonicalEmail, canonicalEmail } from '../users/canonical-email.js';
-import type { UserAccount } from '../users/users.service.js';
+import type { UserAccount } from '../users/user-account.js';
 import type { AccountsTools } from './accounts-context.js';
 import { Refusal } from './refusal.js';
 

@@ -79,9 +79,9 @@ export class Database implements Queryable {
   async query<T>(
     sql: string,
     parameters: readonly unknown[] = [],
-    { since = performance.now(), ...options }: QueryOptions = {},
+    options: QueryOptions = {},
   ): Promise<T[]> {
-    const deadline = since + BUDGET_MS;
+    const deadline = (options.since ?? performance.now()) + BUDGET_MS;
     const name = this.#nameOf(sql, options);
     return this.#onPooledClient(deadline, (client) => rowsOf<T>(client, sql, parameters, name));
   }

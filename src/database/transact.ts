@@ -25,15 +25,15 @@ export async function transact<T, R>(
 ): Promise<T> {
   const afterCommit: (() => void)[] = [];
   const writes = new HeldWrites(client);
-  const run = <Row>({ sql, parameters, ...options }: Statement): Promise<Row[]> =>
-    rowsOf<Row>(client, sql, parameters, nameOf(sql, options));
+  const run = <Row>(statement: Statement): Promise<Row[]> =>
+    rowsOf<Row>(client, statement.sql, statement.parameters, nameOf(statement.sql, statement));
   const manager = new LazyManager(dataSource, client);
   const tx: Transaction = {
     get manager() {
       return manager.get();
     },
     afterCommit: (callback) => void afterCommit.push(callback),
-    query: (sql, parameters = [], options = {}) => writes.release(() => run({ sql, parameters, ...options })),
+    query: (sql, parameters = [], options = {}) => writes.release(() => run({ ...options, sql, parameters })),
     write: async (statement, failure) => writes.hold(() => run(statement), failure),
   };
   const result = await committed(client, writes, async () => {

@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { networkOf } from '../http/network-of.js';
+import type { Counted } from './counter-store.js';
 import type { Limit } from './limits.js';
 import type { Attempt } from './login-throttle.js';
 import { tellStanding } from './rate-limit-headers.js';
-import { type Counted, Throttle } from './throttle.js';
+import { Throttle } from './throttle.js';
 
 /** What is counted by address alone, besides sign-ins. */
 @Injectable()

@@ -1,6 +1,12 @@
 import { type RateLimiterAbstract, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Limit } from './limits.js';
 
+/** A limit and what it is counted by. */
+export interface Counted {
+  readonly limit: Limit;
+  readonly key: string;
+}
+
 /** Where a counter stands. */
 export interface Standing {
   readonly limit: Limit;

@@ -1,5 +1,5 @@
 import type { Logger } from '../http/logger.js';
-import type { CounterStore, Standing, Taken } from './counter-store.js';
+import type { Counted, CounterStore, Standing, Taken } from './counter-store.js';
 import type { Limit } from './limits.js';
 
 /** How long a store may take before this node counts by itself: a frozen one must not hold up a sign-in. */
@@ -25,34 +25,39 @@ export class InsuredCounters {
     return this.probing !== undefined;
   }
 
-  /** Takes one if one is left. */
-  async take(limit: Limit, key: string): Promise<Taken> {
-    const taken = await this.ask((store) => store.take(limit, key), null);
-    if (taken === null) return this.own.take(limit, key);
-    if (taken.granted) await this.own.note(limit, key);
+  /** Takes one of each that has one left. */
+  async take(counted: readonly Counted[]): Promise<Taken[]> {
+    const take = each(counted, (store, limit, key) => store.take(limit, key));
+    const taken = await this.ask(take);
+    if (taken === null) return take(this.own);
+    const granted = counted.filter((_, i) => taken[i]?.granted);
+    await each(granted, (store, limit, key) => store.note(limit, key))(this.own);
     return taken;
   }
 
-  /** Undoes one {@link take}. */
-  async giveBack(limit: Limit, key: string): Promise<void> {
-    await this.own.giveBack(limit, key);
-    await this.ask((store) => store.giveBack(limit, key), undefined);
+  /** Undoes one {@link take} of each. */
+  async giveBack(counted: readonly Counted[]): Promise<void> {
+    const giveBack = each(counted, (store, limit, key) => store.giveBack(limit, key));
+    await giveBack(this.own);
+    await this.ask(giveBack);
   }
 
-  /** Forgets the counter. */
-  async reset(limit: Limit, key: string): Promise<void> {
-    await this.own.reset(limit, key);
-    await this.ask((store) => store.reset(limit, key), undefined);
+  /** Forgets the counters. */
+  async reset(counted: readonly Counted[]): Promise<void> {
+    const reset = each(counted, (store, limit, key) => store.reset(limit, key));
+    await reset(this.own);
+    await this.ask(reset);
   }
 
-  /** Where the counter stands. */
-  async standing(limit: Limit, key: string): Promise<Standing> {
-    return this.ask((store) => store.standing(limit, key), await this.own.standing(limit, key));
+  /** Where the counters stand. */
+  async standings(counted: readonly Counted[]): Promise<Standing[]> {
+    const standings = each(counted, (store, limit, key) => store.standing(limit, key));
+    return (await this.ask(standings)) ?? standings(this.own);
   }
 
   /** Asks the store whether it is there, once, so that the first request need not find out. */
   async start(): Promise<void> {
-    await this.ask((store) => store.probe(), undefined, 2 * STORE_LIMIT_MILLISECONDS);
+    await this.ask((store) => store.probe(), 2 * STORE_LIMIT_MILLISECONDS);
   }
 
   async close(): Promise<void> {
@@ -60,17 +65,17 @@ export class InsuredCounters {
     await this.shared.close();
   }
 
+  /** What the shared store answers; null when it does not. */
   private async ask<T>(
     work: (store: CounterStore) => Promise<T>,
-    insured: T,
     limitMilliseconds = STORE_LIMIT_MILLISECONDS,
-  ): Promise<T> {
-    if (this.insuranceInUse) return insured;
+  ): Promise<T | null> {
+    if (this.insuranceInUse) return null;
     try {
       return await within(limitMilliseconds, work(this.shared));
     } catch (error) {
       this.insure(error);
-      return insured;
+      return null;
     }
   }
 
@@ -94,6 +99,14 @@ export class InsuredCounters {
     this.probing = undefined;
     this.logger.info({ store: this.shared.name }, 'the store of the rate limits answers again');
   }
+}
+
+/** The same of several counters, in one turn of the event loop: a store may carry it out as one. */
+function each<T>(
+  counted: readonly Counted[],
+  work: (store: CounterStore, limit: Limit, key: string) => Promise<T>,
+): (store: CounterStore) => Promise<T[]> {
+  return (store) => Promise.all(counted.map(({ limit, key }) => work(store, limit, key)));
 }
 
 /**

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { networkOf } from '../http/network-of.js';
-import { KnownAddresses } from './known-addresses.js';
+import type { Counted } from './counter-store.js';
 import { tellStanding } from './rate-limit-headers.js';
-import { type Counted, Throttle } from './throttle.js';
+import { Throttle } from './throttle.js';
 import { ThrottleKeys } from './throttle-keys.js';
 import { TooManyRequests } from './too-many-requests.js';
 
@@ -11,6 +11,22 @@ import { TooManyRequests } from './too-many-requests.js';
 export interface Attempt {
   readonly address: string;
   readonly reply: FastifyReply;
+}
+
+/** What became of an attempt. */
+export interface Judged<T> {
+  /** What `prove` yielded. */
+  readonly proven: T | null;
+  /** Resolves when what a success gives back has been given back; never rejects. To be awaited before the answer. */
+  readonly settled: Promise<void>;
+}
+
+/** What a failure is counted by in the account. */
+interface CountedInAccount {
+  /** What success resets. */
+  readonly own: readonly Counted[];
+  /** What success only gives back. */
+  readonly always: readonly Counted[];
 }
 
 /**
@@ -22,27 +38,27 @@ export interface Attempt {
 export class LoginThrottle {
   constructor(
     private readonly throttle: Throttle,
-    private readonly known: KnownAddresses,
     private readonly keys: ThrottleKeys,
   ) {}
 
   /**
    * Runs `prove`, which yields null for a wrong email or password, within the limits.
+   * @param isKnown whether the account of the email knows the address
    * @param locked hears of a refusal by the account, with the names of its limits, before it is thrown
    * @throws Problem `too_many_requests`, and `prove` has not run
    */
   async attempt<T>(
-    email: string,
+    { email, isKnown }: { email: string; isKnown: boolean },
     { address, reply }: Attempt,
     prove: () => Promise<T | null>,
     locked: (limits: readonly string[]) => Promise<void>,
-  ): Promise<T | null> {
-    if (!this.throttle.enabled) return prove();
+  ): Promise<Judged<T>> {
+    if (!this.throttle.enabled) return { proven: await prove(), settled: Promise.resolve() };
     const { limits } = this.throttle;
     const network = networkOf(address);
     const login = { limit: limits.loginsPerAddress, key: network };
     const perAddress = { limit: limits.loginFailuresPerAddress, key: network };
-    const account = await this.ofAccount(email, address);
+    const account = isKnown ? this.ofKnown(email, address) : this.ofStranger(email);
     const failures = [perAddress, ...account.own, ...account.always];
     // The attempt itself is spent whatever comes of it, or a locked account could be asked for without end.
     const standings = await this.throttle.takeAll(failures, [login]).catch(async (error: unknown) => {
@@ -56,14 +72,14 @@ export class LoginThrottle {
     return this.judge(prove, failures, account);
   }
 
-  /** What a failure is counted by in the account: its buckets that success resets, and those that success only gives back. */
-  private async ofAccount(email: string, address: string): Promise<{ own: Counted[]; always: Counted[] }> {
+  private ofKnown(email: string, address: string): CountedInAccount {
+    const key = `${this.keys.account(email)}:${this.keys.address(address)[0]?.toString('base64url')}`;
+    return { own: [{ limit: this.throttle.limits.loginFailuresFromKnownAddress, key }], always: [] };
+  }
+
+  private ofStranger(email: string): CountedInAccount {
     const { limits } = this.throttle;
     const key = this.keys.account(email);
-    if (await this.known.knows(email, address)) {
-      const own = `${key}:${this.keys.address(address)[0]?.toString('base64url')}`;
-      return { own: [{ limit: limits.loginFailuresFromKnownAddress, key: own }], always: [] };
-    }
     return {
       own: [{ limit: limits.loginFailuresPerAccount, key }],
       always: [{ limit: limits.loginFailuresPerAccountAndDay, key }],
@@ -73,8 +89,8 @@ export class LoginThrottle {
   private async judge<T>(
     prove: () => Promise<T | null>,
     failures: readonly Counted[],
-    { own }: { own: readonly Counted[] },
-  ): Promise<T | null> {
+    { own }: CountedInAccount,
+  ): Promise<Judged<T>> {
     let proven: T | null;
     try {
       proven = await prove();
@@ -83,11 +99,9 @@ export class LoginThrottle {
       await this.throttle.giveBack(failures);
       throw error;
     }
-    if (proven === null) return null;
-    await Promise.all([
-      this.throttle.giveBack(failures.filter((each) => !own.includes(each))),
-      this.throttle.reset(own),
-    ]);
-    return proven;
+    if (proven === null) return { proven, settled: Promise.resolve() };
+    const givenBack = this.throttle.giveBack(failures.filter((each) => !own.includes(each)));
+    const settled = Promise.all([givenBack, this.throttle.reset(own)]).then(() => undefined);
+    return { proven, settled };
   }
 }

@@ -1,16 +1,10 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { AppConfig } from '../config/app-config.js';
-import type { Standing } from './counter-store.js';
+import type { Counted, Standing } from './counter-store.js';
 import type { InsuredCounters } from './insured-counters.js';
 import { type Limit, type Limits, limitsOf } from './limits.js';
 import { COUNTERS } from './open-counters.js';
 import { TooManyRequests } from './too-many-requests.js';
-
-/** A limit and what it is counted by. */
-export interface Counted {
-  readonly limit: Limit;
-  readonly key: string;
-}
 
 /** The rate limits of contract section 8, shared by all nodes: in Redis with `REDIS_URL`, else in PostgreSQL. */
 @Injectable()
@@ -49,40 +43,35 @@ export class Throttle implements OnApplicationBootstrap, OnApplicationShutdown {
    * @throws Problem `too_many_requests`
    */
   async takeAll(counted: readonly Counted[], spent: readonly Counted[] = []): Promise<Standing[]> {
-    const { counters } = this;
-    if (counters === null) return [];
-    const take = async (each: Counted) => ({ ...each, taken: await counters.take(each.limit, each.key) });
-    const [first, rest] = await Promise.all([Promise.all(spent.map(take)), Promise.all(counted.map(take))]);
-    const isSpent = first.every(({ taken }) => taken.granted);
-    const refused = (isSpent ? rest : first).filter(({ taken }) => !taken.granted);
-    if (refused.length === 0) return [...first, ...rest].map(({ taken }) => taken);
-    const undone = isSpent ? rest : [...first, ...rest];
-    await this.giveBack(undone.filter(({ taken }) => taken.granted));
-    throw this.refusal(refused.map(({ taken }) => taken));
+    if (this.counters === null) return [];
+    const all = [...spent, ...counted];
+    const taken = await this.counters.take(all);
+    if (taken.every(({ granted }) => granted)) return taken;
+    const isSpent = taken.slice(0, spent.length).every(({ granted }) => granted);
+    const judged = isSpent ? spent.length : 0;
+    await this.giveBack(all.filter((_, i) => i >= judged && taken[i]?.granted));
+    const refused = isSpent ? taken.slice(judged) : taken.slice(0, spent.length);
+    throw this.refusal(refused.filter(({ granted }) => !granted));
   }
 
   /** Takes one of each as far as there is one, and refuses nobody. @returns where they stand now */
   async count(counted: readonly Counted[]): Promise<Standing[]> {
-    const { counters } = this;
-    if (counters === null) return [];
-    return Promise.all(counted.map(({ limit, key }) => counters.take(limit, key)));
+    return this.counters?.take(counted) ?? [];
   }
 
   /** Undoes a {@link takeAll}. */
   async giveBack(counted: readonly Counted[]): Promise<void> {
-    await Promise.all(counted.map(async ({ limit, key }) => this.counters?.giveBack(limit, key)));
+    await this.counters?.giveBack(counted);
   }
 
   /** Forgets counters. */
   async reset(counted: readonly Counted[]): Promise<void> {
-    await Promise.all(counted.map(async ({ limit, key }) => this.counters?.reset(limit, key)));
+    await this.counters?.reset(counted);
   }
 
   /** Where counters stand; changes nothing. */
   async standings(counted: readonly Counted[]): Promise<Standing[]> {
-    const { counters } = this;
-    if (counters === null) return [];
-    return Promise.all(counted.map(({ limit, key }) => counters.standing(limit, key)));
+    return this.counters?.standings(counted) ?? [];
   }
 
   /** The refusal by limits of which nothing is left. */

@@ -4,27 +4,8 @@ import { Database, type Queryable, type Statement } from '../database/database.j
 import { isUniqueViolation } from '../database/database-errors.js';
 import { SessionFeed } from '../feed/session-feed.js';
 import { Problem } from '../http/problem.js';
-import type { UserView } from '../principal/authentication.js';
 import type { UserId } from '../principal/principal.js';
-
-/** A user as sign-in needs it. Never leaves the service layer: the hash is in here. */
-export interface UserAccount extends UserView {
-  readonly passwordHash: string;
-  readonly disabled: boolean;
-}
-
-interface UserRow {
-  id: UserId;
-  email: string;
-  name: string | null;
-  roles: string[];
-  created_at: Date;
-  updated_at: Date;
-  password_hash: string;
-  disabled_at: Date | null;
-}
-
-const COLUMNS = 'id, email, name, roles, created_at, updated_at, password_hash, disabled_at';
+import { USER_COLUMNS, type UserAccount, type UserRow, userAccount } from './user-account.js';
 
 /** The users. Emails come in and go out in their canonical form (canonical-email.ts). */
 @Injectable()
@@ -36,12 +17,12 @@ export class UsersService {
 
   /** The user with that canonical email, or null. */
   async findByEmail(email: string): Promise<UserAccount | null> {
-    return this.findOne('email = $1', email);
+    return this.findOne('u.email = $1', email);
   }
 
   /** The user of that id, or null. */
   async findById(id: UserId): Promise<UserAccount | null> {
-    return this.findOne('id = $1', id);
+    return this.findOne('u.id = $1', id);
   }
 
   /** Creates a user, by default with the role `user` alone. @throws Problem `email_taken` when the canonical email has an account. */
@@ -51,11 +32,11 @@ export class UsersService {
   ): Promise<UserAccount> {
     try {
       const [row] = await tx.query<UserRow>(
-        `INSERT INTO users (id, email, name, password_hash, roles) VALUES ($1, $2, $3, $4, $5) RETURNING ${COLUMNS}`,
+        `INSERT INTO users AS u (id, email, name, password_hash, roles) VALUES ($1, $2, $3, $4, $5) RETURNING ${USER_COLUMNS}`,
         [uuidv7(), user.email, user.name, user.passwordHash, user.roles ?? ['user']],
       );
       if (!row) throw new Error('a user was inserted and not returned');
-      return account(row);
+      return userAccount(row);
     } catch (error) {
       if (isUniqueViolation(error, 'users_email_key')) throw new Problem('email_taken');
       throw error;
@@ -65,12 +46,12 @@ export class UsersService {
   /** Changes the display name; null clears it. @returns null when the user is gone. */
   async rename(id: UserId, name: string | null): Promise<UserAccount | null> {
     const [row] = await this.database.query<UserRow>(
-      `UPDATE users SET name = $2, updated_at = now() WHERE id = $1 RETURNING ${COLUMNS}`,
+      `UPDATE users u SET name = $2, updated_at = now() WHERE u.id = $1 RETURNING ${USER_COLUMNS}`,
       [id, name],
     );
     if (!row) return null;
     this.feed.noteOwn({ sessionId: null, userId: id });
-    return account(row);
+    return userAccount(row);
   }
 
   /**
@@ -101,21 +82,8 @@ export class UsersService {
   }
 
   private async findOne(condition: string, value: string): Promise<UserAccount | null> {
-    const sql = `SELECT ${COLUMNS} FROM users WHERE ${condition}`;
+    const sql = `SELECT ${USER_COLUMNS} FROM users u WHERE ${condition}`;
     const [row] = await this.database.query<UserRow>(sql, [value], { prepare: true });
-    return row ? account(row) : null;
+    return row ? userAccount(row) : null;
   }
-}
-
-function account(row: UserRow): UserAccount {
-  return {
-    id: row.id,
-    email: row.email,
-    name: row.name,
-    roles: row.roles,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-    passwordHash: row.password_hash,
-    disabled: row.disabled_at !== null,
-  };
 }
