@@ -76,11 +76,7 @@ export class Database implements Queryable {
    * Runs one statement. Its rows, of a SELECT and of a RETURNING alike; none is an empty list. After a deadlock or a serialisation
    * failure, of which nothing remains, it runs again, up to three times.
    */
-  async query<T>(
-    sql: string,
-    parameters: readonly unknown[] = [],
-    options: QueryOptions = {},
-  ): Promise<T[]> {
+  async query<T>(sql: string, parameters: readonly unknown[] = [], options: QueryOptions = {}): Promise<T[]> {
     const deadline = (options.since ?? performance.now()) + BUDGET_MS;
     const name = this.#nameOf(sql, options);
     return this.#onPooledClient(deadline, (client) => rowsOf<T>(client, sql, parameters, name));
