@@ -1,6 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { PasswordHasher } from '../../src/passwords/password-hasher.js';
+import { SessionsService } from '../../src/sessions/sessions.service.js';
 import { ThrottlePruner } from '../../src/throttle/throttle-pruner.js';
+import { Throttle } from '../../src/throttle/throttle.js';
 import { MODES, TEST_SECRET, TestApp } from '../support/test-app.js';
 import { type Answer, PASSWORD, type TestClient, newEmail } from '../support/test-client.js';
 
@@ -229,6 +232,30 @@ describe('accounts', () => {
     for (let i = 0; i < 8; i++) expect((await login(user.sibling(), home, PASSWORD)).status).toBe(200);
     const answers = await Promise.all(Array.from({ length: 5 }, () => login(user.sibling(), home, PASSWORD)));
     expect(answers.map(({ status }) => status)).toEqual(times(5, 200));
+  });
+
+  test('what a right password costs meanwhile is given back before the answer, also when the sign-in fails after it', async () => {
+    const { user, home } = await signedUp(app);
+    const throttle = app.get(Throttle);
+    const giveBack = throttle.giveBack.bind(throttle);
+    let givenBack = 0;
+    throttle.giveBack = async (counted) => {
+      await delay(200);
+      await giveBack(counted);
+      givenBack += 1;
+    };
+    const sessions = app.get(SessionsService);
+    const start = sessions.start.bind(sessions);
+    try {
+      expect((await login(user.sibling(), home, PASSWORD)).status).toBe(200);
+      expect(givenBack).toBe(1);
+      sessions.start = () => Promise.reject(new TypeError('broken for this test'));
+      expect((await login(user.sibling(), home, PASSWORD)).status).toBe(500);
+      expect(givenBack).toBe(2);
+    } finally {
+      throttle.giveBack = giveBack;
+      sessions.start = start;
+    }
   });
 
   test('an address is known for 30 days after the last sign-in from it, and pruned after that', async () => {
