@@ -14,6 +14,7 @@ import { SessionsService } from '../sessions/sessions.service.js';
 import { AddressThrottle } from '../throttle/address-throttle.js';
 import { KnownAddresses } from '../throttle/known-addresses.js';
 import { LoginThrottle } from '../throttle/login-throttle.js';
+import type { UserAccount } from '../users/user-account.js';
 import { UserTurns } from '../users/user-turns.js';
 import { UsersService } from '../users/users.service.js';
 import {
@@ -126,10 +127,10 @@ export class AuthService {
       { email, isKnown },
       exchange,
       () => this.proof.prove(input, account, exchange.left),
-      (limits) => this.recordRefusal({ type: 'account_locked', limits }, email, exchange),
+      (limits) => this.recordRefusal({ type: 'account_locked', limits }, email, account, exchange),
     );
     if (!proven) {
-      await this.recordRefusal({ type: 'login_failed' }, email, exchange);
+      await this.recordRefusal({ type: 'login_failed' }, email, account, exchange);
       throw new Problem('login_failed');
     }
     try {
@@ -166,9 +167,9 @@ export class AuthService {
   private async recordRefusal(
     refusal: { type: 'login_failed' } | { type: 'account_locked'; limits: readonly string[] },
     email: string,
+    user: UserAccount | null,
     { address, userAgent, act }: HttpExchange,
   ): Promise<void> {
-    const user = await this.users.findByEmail(email);
     const account = createHmac('sha256', this.accountKey).update(email).digest('base64url').slice(0, 16);
     const about = { userId: user?.id ?? null, account, address, userAgent };
     await this.events.publish({ ...refusal, ...about }, undefined, act);
