@@ -1,15 +1,22 @@
 import { randomInt } from 'node:crypto';
 import { Problem } from '../http/problem.js';
 
+/** A job that waits: its place is handed to it, or it is sent away. */
+interface Waiting {
+  start(): void;
+  refuse(problem: Problem): void;
+}
+
 /**
  * Lets a bounded number of jobs run at once and a bounded number wait, first come first served. Hashing is the one thing
  * here that costs a core for tens of milliseconds: without bounds a burst of logins would fill memory and leave everybody waiting.
  */
 export class HashQueue {
   #running = 0;
-  /** In the order of arrival. Each lets its job start. */
-  readonly #waiting = new Set<() => void>();
+  /** In the order of arrival. */
+  readonly #waiting = new Set<Waiting>();
   readonly #draining = new Set<() => void>();
+  #isEnding = false;
 
   /**
    * @param concurrency jobs that run at once, at least 1
@@ -34,7 +41,7 @@ export class HashQueue {
    * Runs `work` when its turn comes; rejects as it does.
    *
    * @param signal whose abort, while the job waits, takes it out of the queue; a job that runs is not stopped
-   * @throws Problem `overloaded` when the queue is full, `request_timeout` (which nobody is there to read) when aborted
+   * @throws Problem `overloaded` when the queue is full or ends, `request_timeout` (which nobody is there to read) when aborted
    */
   async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     throwIfAborted(signal);
@@ -53,31 +60,43 @@ export class HashQueue {
     if (this.#running > 0) await new Promise<void>((resolve) => this.#draining.add(resolve));
   }
 
+  /** From here on nobody waits: who does is sent away with `overloaded`, as is who would have to. Jobs that run go on. */
+  refuseWaiting(): void {
+    this.#isEnding = true;
+    for (const each of this.#waiting) each.refuse(overloadedProblem());
+  }
+
   /** Waits until a job that ends hands its place over. */
   #turn(signal: AbortSignal | undefined): Promise<void> {
-    if (this.#waiting.size >= this.capacity) {
-      // Spread, so that those who are refused together do not come back together.
-      throw new Problem('overloaded', { retryAfterSeconds: randomInt(1, 4) });
-    }
+    if (this.#isEnding || this.#waiting.size >= this.capacity) throw overloadedProblem();
     return new Promise((resolve, reject) => {
       const leave = () => {
-        this.#waiting.delete(start);
+        this.#waiting.delete(waiting);
+        signal?.removeEventListener('abort', abort);
+      };
+      const abort = () => {
+        leave();
         reject(goneProblem(signal));
       };
-      const start = () => {
-        signal?.removeEventListener('abort', leave);
-        resolve();
+      const waiting = {
+        start: () => {
+          leave();
+          resolve();
+        },
+        refuse: (problem: Problem) => {
+          leave();
+          reject(problem);
+        },
       };
-      this.#waiting.add(start);
-      signal?.addEventListener('abort', leave, { once: true });
+      this.#waiting.add(waiting);
+      signal?.addEventListener('abort', abort, { once: true });
     });
   }
 
   #release(): void {
     const [next] = this.#waiting;
     if (next !== undefined) {
-      this.#waiting.delete(next);
-      next();
+      next.start();
       return;
     }
     this.#running -= 1;
@@ -85,6 +104,11 @@ export class HashQueue {
     for (const resolve of this.#draining) resolve();
     this.#draining.clear();
   }
+}
+
+/** Spread, so that those who are refused together do not come back together. */
+function overloadedProblem(): Problem {
+  return new Problem('overloaded', { retryAfterSeconds: randomInt(1, 4) });
 }
 
 function throwIfAborted(signal: AbortSignal | undefined): void {

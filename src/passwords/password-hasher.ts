@@ -1,20 +1,30 @@
 import { randomBytes } from 'node:crypto';
-import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import {
+  type BeforeApplicationShutdown,
+  Inject,
+  Injectable,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
 import { argon2id, hash as argon2Hash, verify as argon2Verify } from 'argon2';
 import { AppConfig } from '../config/app-config.js';
 import { threadPoolSize } from '../config/thread-pool.js';
+import { HTTP_LIMITS } from '../http/http-server.js';
 import { Problem } from '../http/problem.js';
 import { HashQueue } from './hash-queue.js';
 import { normalisePassword, passwordShapeProblem } from './password-shape.js';
 import { HASH_PARAMETERS, isWeaker, parseStoredHash, SALT_LENGTH } from './stored-hash.js';
+
+/** Milliseconds before the connections of a node that ends are cut: time enough to write answers. */
+const LAST_CALL = 500;
 
 /**
  * Hashes and verifies passwords with argon2id (RFC 9106), a bounded number at a time. Everything that costs a hash takes
  * the same way through the queue, so that time and load tell nothing about which accounts exist.
  */
 @Injectable()
-export class PasswordHasher implements OnApplicationShutdown {
+export class PasswordHasher implements BeforeApplicationShutdown, OnApplicationShutdown {
   readonly #queue: HashQueue;
+  #lastCall: NodeJS.Timeout | undefined;
   /** A well-formed hash of no known password, verified in place of a hash that is not there. */
   readonly #dummy = dummyHash();
 
@@ -75,8 +85,14 @@ export class PasswordHasher implements OnApplicationShutdown {
     return parsed === null || isWeaker(parsed);
   }
 
+  /** Who would still wait for a hash when connections are cut is told to try again (elsewhere) while there is somebody to tell it. */
+  beforeApplicationShutdown(): void {
+    this.#lastCall = setTimeout(() => this.#queue.refuseWaiting(), HTTP_LIMITS.drain - LAST_CALL);
+  }
+
   /** Waits for hashes under way, so that a rehash after the answer is not cut off. */
   async onApplicationShutdown(): Promise<void> {
+    clearTimeout(this.#lastCall);
     await this.#queue.drain();
   }
 

@@ -8,7 +8,8 @@ import { parseSetCookie } from '../support/cookie-jar.js';
 import { eventually, isRunning } from '../support/processes.js';
 import { type TestDatabase, createTestDatabase } from '../support/test-database.js';
 import { PASSWORD } from '../support/test-client.js';
-import { LatchkeyProcess, freePort, newFolder, postgresPid } from './latchkey-process.js';
+import { LatchkeyProcess, newFolder, postgresPid } from './latchkey-process.js';
+import { freePort } from '../support/free-port.mjs';
 
 const SECRET = randomBytes(32).toString('base64');
 const CANARY = 'hunter2-canary';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { freePort } from './latchkey-process.js';
+import { freePort } from '../support/free-port.mjs';
 import { eventually, signalTree } from '../support/processes.js';
 import { type TestDatabase, createTestDatabase } from '../support/test-database.js';
 

@@ -1,6 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -9,6 +8,7 @@ import { EmbeddedPostgres } from '../../src/database/embedded-postgres.js';
 import type { Database } from '../../src/database/database.js';
 import { FeedReader } from '../../src/feed/feed-reader.js';
 import { SessionFeed } from '../../src/feed/session-feed.js';
+import { freePort } from '../support/free-port.mjs';
 import { eventually, signalTree } from '../support/processes.js';
 import { openSession } from '../support/quick-sessions.js';
 import { TestApp } from '../support/test-app.js';
@@ -185,12 +185,3 @@ unix_socket_dir =
     await eventually(async () => (await elsewhere.me()).status === 401, 1000);
   });
 });
-
-async function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
-}

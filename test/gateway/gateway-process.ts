@@ -2,7 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort } from '../boot/latchkey-process.js';
+import { freePort } from '../support/free-port.mjs';
 import { eventually } from '../support/processes.js';
 
 /** The gateways whose configurations in deploy/gateway are tried on the real thing. */

@@ -1,13 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { Database } from '../../src/database/database.js';
 import { eventually } from '../support/processes.js';
-import { TEST_SECRET, TestApp } from '../support/test-app.js';
+import { TestApp } from '../support/test-app.js';
 import { PASSWORD } from '../support/test-client.js';
 import { cheapenPasswords } from './support/cheap-passwords.js';
 import {
@@ -429,91 +424,3 @@ test('FT13 no connection left on the server: 503 and Retry-After, and served aga
   await Promise.all(hogs.map((each) => each.end()));
   await expectRecovery('FT13 out of connections', performance.now());
 }, 60_000);
-
-describe('FT19 SIGTERM', () => {
-  let child: ChildProcess | undefined;
-  afterEach(() => void child?.kill('SIGKILL'));
-
-  test('with requests in flight, hashes too: all are answered, readiness says 503, exit code 0 within 10 s', async () => {
-    const main = join(import.meta.dirname, '..', '..', 'dist', 'src', 'main.js');
-    if (!existsSync(main)) throw new Error('dist is missing: run `npm run build`, as `npm test` does');
-    const port = await freePort();
-    const url = `http://127.0.0.1:${port}`;
-    child = spawn(process.execPath, [main], {
-      env: {
-        PATH: process.env.PATH,
-        NODE_ENV: 'test',
-        AUTH_MODE: 'session',
-        APP_SECRET: TEST_SECRET,
-        DATABASE_URL: server.database.url,
-        PORT: String(port),
-        PUBLIC_ORIGIN: ORIGIN,
-        LOG_LEVEL: 'warn',
-        // Thirty sign-ins at once from one address would be guesses.
-        THROTTLE: 'off',
-      },
-      cwd: import.meta.dirname,
-      stdio: 'ignore',
-    });
-    const exited = once(child, 'exit');
-    await eventually(
-      () =>
-        wire(url, 'GET', '/health/ready').then(
-          ({ status }) => status === 200,
-          () => false,
-        ),
-      20_000,
-    );
-    const users = await mintUsers(app, 30);
-    const { id } = await mintUser(app);
-    const patchers = await mintSessions(app, Array(4).fill(id));
-    const lock = new pg.Client({ connectionString: server.database.url });
-    lock.on('error', () => undefined);
-    await lock.connect();
-    await lock.query('BEGIN');
-    await lock.query('SELECT 1 FROM users WHERE id = $1 FOR UPDATE', [id]);
-    const logins = users.map(({ email }) =>
-      wire(url, 'POST', '/auth/login', { body: { email, password: PASSWORD } }),
-    );
-    const patches = patchers.map(({ cookie }) =>
-      wire(url, 'PATCH', '/auth/me', { headers: { cookie, origin: ORIGIN }, body: { name: 'Ann' } }),
-    );
-    const answered = Promise.allSettled([...logins, ...patches]);
-    // All of them have arrived by now: the last ones sent hold a place of the pool each, the logins wait for their hash.
-    await waitForLocks(patches.length);
-    const start = performance.now();
-    child.kill('SIGTERM');
-    const isReady = () =>
-      wire(url, 'GET', '/health/ready').then(
-        ({ status }) => status === 200,
-        () => false,
-      );
-    await eventually(async () => !(await isReady()), 2_000);
-    await lock.end();
-    expect(await isReady()).toBe(false);
-    const settled = await answered;
-    const [code] = await exited;
-    const took = performance.now() - start;
-    const outcomes = settled.map((each) =>
-      each.status === 'fulfilled' ? each.value.status : String(each.reason),
-    );
-    console.log(
-      `FT19: ${outcomes.filter((each) => each === 200).length} of ${outcomes.length} answered, exit ${code} after ${Math.round(took)} ms`,
-    );
-    expect(outcomes).toEqual(outcomes.map(() => 200));
-    expect(code).toBe(0);
-    expect(took).toBeLessThan(10_000);
-    for (const answer of await Promise.all(logins)) expect((await me(cookiesOf(answer))).status).toBe(200);
-  }, 60_000);
-});
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  probe.listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}

@@ -1,5 +1,6 @@
 import pg from 'pg';
-import { LatchkeyProcess, freePort, newFolder } from '../boot/latchkey-process.js';
+import { LatchkeyProcess, newFolder } from '../boot/latchkey-process.js';
+import { freePort } from '../support/free-port.mjs';
 import { eventually } from '../support/processes.js';
 import { TEST_SECRET } from '../support/test-app.js';
 import { PASSWORD, newEmail } from '../support/test-client.js';

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PROCESS_ENVIRONMENT, environment } from '../../bench/contenders/latchkey/environment.mjs';
 import { NodeProcess } from '../../bench/lib/processes.mjs';
+import { freePort } from '../support/free-port.mjs';
 
 const MAIN = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
 const PROBE = new URL('probe.mjs', import.meta.url).href;
@@ -131,13 +131,4 @@ function descriptorsOf(pid) {
   } catch {
     return null;
   }
-}
-
-/** A port that nobody listened on a moment ago: production takes no 0. */
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -349,6 +349,21 @@ describe('HashQueue', () => {
     expect(queue.running).toBe(0);
   });
 
+  it('sends away who waits when it ends, and who would have to; what runs goes on', async () => {
+    const queue = new HashQueue(1, 2);
+    const { began, job, end } = jobs();
+    const client = new AbortController();
+    const running = queue.run(job(0));
+    const waiting = [queue.run(job(1), client.signal), queue.run(job(2))];
+    queue.refuseWaiting();
+    for (const each of waiting) expect(await problemOf(each)).toBe('overloaded');
+    expect(await problemOf(queue.run(job(3)))).toBe('overloaded');
+    client.abort();
+    end(0);
+    expect(await running).toBe(0);
+    expect([began, queue.running, queue.waiting]).toEqual([[0], 0, 0]);
+  });
+
   it('drains when nothing runs or waits any more', async () => {
     const queue = new HashQueue(1, 2);
     const { job, end } = jobs();

@@ -1,4 +1,4 @@
-import { createServer } from 'node:net';
+import { freePort } from '../../support/free-port.mjs';
 import { Api } from './api.mjs';
 import { startFront } from './front.mjs';
 import { startPages } from './pages.mjs';
@@ -92,24 +92,4 @@ export class World {
 function close(server) {
   server.closeAllConnections();
   return new Promise((resolve) => server.close(resolve));
-}
-
-/** Below those that systems give to whoever asks for any, so that nobody else gets it until the API listens. */
-const FIRST_PORT = 11_000;
-const PORTS_OF_A_PROCESS = 50;
-let ports = 0;
-
-/** A port that nobody listens on, and that no test file beside this one will take. */
-async function freePort() {
-  for (;;) {
-    const port = FIRST_PORT + (process.pid % 400) * PORTS_OF_A_PROCESS + (ports++ % PORTS_OF_A_PROCESS);
-    const server = createServer();
-    const isFree = await new Promise((resolve) => {
-      server.once('error', () => resolve(false));
-      server.listen(port, '127.0.0.1', () => resolve(true));
-    });
-    if (!isFree) continue;
-    await new Promise((resolve) => server.close(resolve));
-    return port;
-  }
 }
