@@ -12,6 +12,8 @@ import { cpuSeconds } from './proc.mjs';
 import { NodeProcess, runScript } from './processes.mjs';
 
 const SEED_LIMIT_MILLISECONDS = 15 * 60_000;
+/** Share of the cores' time. Where the host took more from a round it is no good. */
+const NOISE = 0.05;
 const GREETING = [{ path: '/' }];
 
 /** What all measurements share: a database server, a load process, and a folder that is gone afterwards. */
@@ -145,6 +147,19 @@ export class Bench {
       loadBusy: loadCpuSeconds / seconds,
       stolen: machineSince(before.machine).stolen,
     };
+  }
+
+  /**
+   * Rounds of a measurement: `count` in which the host of the machine took next to nothing, and half as many more at the most for
+   * those in which it took more. A quick run has no time for that. `round(index)` gives its runs, each with what was `stolen`.
+   */
+  async rounds(count, round) {
+    const most = this.profile.quick ? count : Math.ceil(count * 1.5);
+    for (let done = 0, quiet = 0; done < most && quiet < count; done++) {
+      const runs = await round(done);
+      const stolen = runs.reduce((sum, run) => sum + run.stolen, 0) / runs.length;
+      if (stolen <= NOISE) quiet++;
+    }
   }
 
   /**

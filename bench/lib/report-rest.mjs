@@ -24,17 +24,17 @@ export function restTables({ rows, start, timing, endings }, contenders) {
   }
   const started = measured(contenders, start);
   if (started.length > 0) {
-    const bare = of(start['nest-fastify'], (run) => run.milliseconds);
+    const bare = start['nest-fastify'] ?? [];
+    const byMilliseconds = (run) => run.milliseconds;
     parts.push(
       '## Cold start to the first good answer',
       table(
         ['', 'ms', 'x bare Nest', 'memory then, MiB'],
         started.map(({ id, label }) => {
-          const milliseconds = of(start[id], (run) => run.milliseconds);
           return [
             label,
-            number(milliseconds),
-            number(milliseconds / bare, 2),
+            number(of(start[id], byMilliseconds)),
+            number(ratioOfPairs(start[id], bare, byMilliseconds), 2),
             number(of(start[id], (run) => run.mebibytes)),
           ];
         }),

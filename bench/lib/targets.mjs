@@ -1,4 +1,4 @@
-import { median, ratioOfPairs } from './statistics.mjs';
+import { ratioOfPairs } from './statistics.mjs';
 import { timesYardstick } from './yardstick.mjs';
 
 const MODES = ['session', 'jwt', 'both'];
@@ -152,7 +152,9 @@ export const TARGETS = [
       const ratios = MODES.flatMap((mode) => {
         const runs = start?.[`latchkey-${mode}`];
         const bare = start?.['nest-fastify'];
-        return runs && bare ? [{ mode, ratio: median(ms(runs)) / median(ms(bare)) }] : [];
+        return runs && bare
+          ? [{ mode, ratio: ratioOfPairs(runs, bare, ({ milliseconds }) => milliseconds) }]
+          : [];
       });
       if (ratios.length === 0) return null;
       return {
@@ -176,8 +178,6 @@ export const TARGETS = [
     },
   },
 ];
-
-const ms = (runs) => runs.map(({ milliseconds }) => milliseconds);
 
 /** Of the rounds' own ratios the middle one. */
 export function p99Ratio({ calm, storm }) {

@@ -3,13 +3,14 @@
  * slices beside each other holds where that of two long measurements does not, and nobody stands still for so long that its memory is
  * taken away. @returns the runs of each, pair by pair
  */
-export async function takeTurns(rounds, first, second) {
+export async function takeTurns(bench, count, first, second) {
   const runs = [[], []];
-  for (let round = 0; round < rounds; round++) {
+  await bench.rounds(count, async (round) => {
     if (round % 2 === 0) runs[0].push(await first());
     runs[1].push(await second());
     if (round % 2 === 1) runs[0].push(await first());
-  }
+    return runs.map((each) => each.at(-1));
+  });
   return runs;
 }
 

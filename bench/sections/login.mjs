@@ -51,6 +51,7 @@ async function beside(bench, contender) {
       await bench.measure(server, { ...spec, seconds: loginWarm });
       await hashes(ceiling, HASH_WARM_SECONDS);
       return takeTurns(
+        bench,
         loginRounds,
         () => bench.measure(server, { ...spec, seconds: loginSeconds }),
         () => hashes(ceiling, loginSeconds),

@@ -57,12 +57,12 @@ async function besideEachOther(bench, [contender, server], [yardstick, bare]) {
   await bench.warmUp(server, one);
   await bench.measure(bare, { ...greeting, seconds: warm });
   const found = {
-    one: await takeTurns(rounds, () => bench.measure(server, { ...one, seconds }), bareSlice),
+    one: await takeTurns(bench, rounds, () => bench.measure(server, { ...one, seconds }), bareSlice),
     many: [[], []],
   };
   if (contender.greeting) return found;
   const slice = await manyOf(bench, contender, server, bench.meFile(contender));
-  return { ...found, many: await takeTurns(rounds, slice, bareSlice) };
+  return { ...found, many: await takeTurns(bench, rounds, slice, bareSlice) };
 }
 
 const oneOf = (bench, contender) => ({

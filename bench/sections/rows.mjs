@@ -7,13 +7,13 @@ const IDS = ['latchkey-session-bypassed', 'latchkey-jwt-bypassed', 'latchkey-ses
 
 /** GET /me with many credentials over few rows and over many, the database asked each time, and for comparison with the cache on. */
 export function steps(bench, results) {
-  const { rows, processes, rounds, warm, seconds, credentials, quick } = bench.profile;
+  const { rows, rowsProcesses, rounds, warm, seconds, credentials, quick } = bench.profile;
   const contenders = bench.having(({ id }) => IDS.slice(0, quick ? 1 : 3).includes(id));
   if (contenders.length === 0) return [];
   results.few = credentials;
   results.many = rows;
   results.contenders = {};
-  const measures = inTurn(`${rows.toLocaleString('en')} rows beside few`, processes, contenders, {
+  const measures = inTurn(`${rows.toLocaleString('en')} rows beside few`, rowsProcesses, contenders, {
     seconds: 3 + 8 * warm + 2 * rounds * seconds + credentials / 3000,
     run: async (contender) => {
       const [few, many] = await fewBesideMany(bench, contender);
@@ -44,7 +44,7 @@ function fewBesideMany(bench, contender) {
   };
   return bench.withServer(contender, {}, (few) =>
     bench.withServer(contender, { data: DATA }, async (many) =>
-      takeTurns(rounds, await ready(few, contender.family), await ready(many, DATA)),
+      takeTurns(bench, rounds, await ready(few, contender.family), await ready(many, DATA)),
     ),
   );
 }

@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LATCHKEY_MAIN } from '../contenders/index.mjs';
 import { PROCESS_ENVIRONMENT, environment } from '../contenders/latchkey/environment.mjs';
+import { machineSince, machineTicks } from '../lib/machine.mjs';
 import { HttpConnection, requestBytes } from '../lib/http-connection.mjs';
 import { NodeProcess, StartFailure } from '../lib/processes.mjs';
 import { residentMebibytes } from '../lib/proc.mjs';
@@ -34,6 +35,7 @@ async function coldStart(bench, contender) {
   const port = await freePort();
   const url = contender.family && bench.data.get(contender.family).database.url;
   const isLatchkey = contender.group === 'latchkey';
+  const before = machineTicks();
   const began = performance.now();
   const server = new NodeProcess({
     name: `${contender.id}-start`,
@@ -55,7 +57,11 @@ async function coldStart(bench, contender) {
   try {
     const path = isLatchkey ? '/health/ready' : '/';
     await untilAnswered(server, { port, path, ready: isLatchkey });
-    return { milliseconds: performance.now() - began, mebibytes: residentMebibytes(server.pid) };
+    return {
+      milliseconds: performance.now() - began,
+      mebibytes: residentMebibytes(server.pid),
+      stolen: machineSince(before).stolen,
+    };
   } finally {
     await server.stop();
   }

@@ -10,16 +10,16 @@ const SAMPLE_MILLISECONDS = 50;
  * many GET /me as it can answer.
  */
 export function steps(bench, results) {
-  const { stormRounds, stormSeconds, warm } = bench.profile;
+  const { stormRounds, saturatedRounds, stormSeconds, warm } = bench.profile;
   const isChosen = quickChoice(bench);
   return bench
     .having((contender) => contender.login && isChosen(contender))
     .map((contender) => {
-      const kinds = contender.group === 'latchkey' ? 2 : 1;
+      const rounds = stormRounds + (contender.group === 'latchkey' ? saturatedRounds : 0);
       return {
         label: `GET /me beside a storm of logins: ${contender.label}`,
         contender,
-        seconds: 4 + 3 * warm + kinds * stormRounds * 2 * stormSeconds,
+        seconds: 4 + 3 * warm + rounds * 2 * stormSeconds,
         run: async () => {
           const result = await bench.withServer(contender, {}, (server) => weather(bench, contender, server));
           results[contender.id] = result;
@@ -31,7 +31,7 @@ export function steps(bench, results) {
 }
 
 async function weather(bench, contender, server) {
-  const { stormRounds, stormSeconds, stormRate, stormLogins, connections } = bench.profile;
+  const { stormRounds, saturatedRounds, stormSeconds, stormRate, stormLogins, connections } = bench.profile;
   const { files } = bench.data.get(contender.family);
   const me = { file: bench.meFile(contender), first: contender.one };
   const logins = {
@@ -40,15 +40,17 @@ async function weather(bench, contender, server) {
     expect: contender.loginStatus,
     seconds: stormSeconds,
   };
-  const kinds = { steady: { ...me, connections, rate: stormRate } };
-  if (contender.group === 'latchkey') kinds.saturated = { ...me, connections };
+  const kinds = { steady: { rounds: stormRounds, spec: { ...me, connections, rate: stormRate } } };
+  if (contender.group === 'latchkey') {
+    kinds.saturated = { rounds: saturatedRounds, spec: { ...me, connections } };
+  }
   await delay(2000);
   const memory = { idle: residentMebibytes(server.pid) };
   await bench.warmUp(server, { ...me, connections });
   const result = { memory };
-  for (const [kind, spec] of Object.entries(kinds)) {
+  for (const [kind, { rounds, spec }] of Object.entries(kinds)) {
     const runs = (result[kind] = { calm: [], storm: [], logins: [] });
-    for (let round = 0; round < stormRounds; round++) {
+    await bench.rounds(rounds, async () => {
       runs.calm.push(await bench.measure(server, { ...spec, seconds: stormSeconds }));
       memory.before ??= residentMebibytes(server.pid);
       const { peak, outcome } = await watchingMemory(server.pid, () =>
@@ -61,7 +63,8 @@ async function weather(bench, contender, server) {
       const [storm, login] = outcome;
       runs.storm.push(storm);
       runs.logins.push(login);
-    }
+      return [runs.calm.at(-1), storm];
+    });
   }
   return result;
 }
