@@ -11,13 +11,24 @@ export const SECRET_ALLOWED =
 class HkdfSecret implements AppSecret {
   readonly id: string;
   readonly #key: KeyObject;
+  /** What was derived without a salt, by label and length: some of it is asked for by every sign-in. */
+  readonly #derived = new Map<string, Buffer>();
 
   constructor(bytes: Buffer) {
     this.#key = createSecretKey(bytes);
     this.id = createHash('sha256').update(this.derive('secret id')).digest('hex').slice(0, 8);
   }
 
-  derive(label: string, lengthBytes = 32, salt: Buffer = Buffer.alloc(0)): Buffer {
+  derive(label: string, lengthBytes = 32, salt?: Buffer): Buffer {
+    if (salt !== undefined) return this.#hkdf(label, lengthBytes, salt);
+    const name = `${label}/${lengthBytes}`;
+    const derived = this.#derived.get(name) ?? this.#hkdf(label, lengthBytes, Buffer.alloc(0));
+    this.#derived.set(name, derived);
+    // A copy: whoever gets it may do with it what they like.
+    return Buffer.from(derived);
+  }
+
+  #hkdf(label: string, lengthBytes: number, salt: Buffer): Buffer {
     // The prefix keeps our labels apart from those of any other program that was given the same secret.
     return Buffer.from(hkdfSync('sha256', this.#key, salt, `latchkey/${label}`, lengthBytes));
   }

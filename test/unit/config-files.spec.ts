@@ -155,6 +155,16 @@ describe('secrets', () => {
     expect(first.derive('a', 64)).toHaveLength(64);
   });
 
+  test('a key is the same each time, whatever was done to the one before', () => {
+    const [secret] = harness.load({ APP_SECRET: SECRET }).secrets;
+    const key = secret.derive('a');
+    const kept = key.toString('hex');
+    key.fill(0);
+    expect(secret.derive('a').toString('hex')).toBe(kept);
+    expect(secret.derive('a', 16).toString('hex')).toBe(kept.slice(0, 32));
+    expect(secret.derive('a', 32, Buffer.from('s')).toString('hex')).not.toBe(kept);
+  });
+
   test('a key of one release is the key of the next (values from openssl kdf)', () => {
     const [secret] = harness.load({ APP_SECRET: `${'00'.repeat(31)}01` }).secrets;
     expect(secret.derive('test').toString('hex')).toBe(
