@@ -121,21 +121,21 @@ describe('PasswordHasher', () => {
       ['malformed', 'x', 'a wrong passphrase'],
       ['unfit', stored, 'a wrong\0passphrase'],
     ];
-    // Taken in turn, and the fastest of each counts: a busy machine can only add to a time.
-    for (let round = 0; round < 21; round += 1) {
+    const ratios = () => {
+      const [wrong = NaN, ...others] = cases.map(([name]) => Math.min(...(times[name] ?? [])));
+      return others.map((fastest) => fastest / wrong);
+    };
+    const isAlike = (ratio: number) => ratio > 0.7 && ratio < 1.4;
+    // Taken in turn, and the fastest of each counts: a busy machine can only add to a time, and takes longer to show it.
+    for (let round = 0; round < 21 || (round < 105 && !ratios().every(isAlike)); round += 1) {
       for (const [name, hash, password] of cases) {
         const start = performance.now();
         await passwords.verify(hash, password);
         times[name]?.push(performance.now() - start);
       }
     }
-    const wrong = Math.min(...(times['wrong'] ?? []));
-    for (const name of ['unknown', 'malformed', 'unfit']) {
-      const ratio = Math.min(...(times[name] ?? [])) / wrong;
-      expect(ratio).toBeGreaterThan(0.7);
-      expect(ratio).toBeLessThan(1.4);
-    }
-  });
+    expect(ratios().filter((ratio) => !isAlike(ratio))).toEqual([]);
+  }, 120_000);
 
   it.each([
     ['less memory', { ...CHEAP }],
