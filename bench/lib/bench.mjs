@@ -13,7 +13,7 @@ import { NodeProcess, runScript } from './processes.mjs';
 
 const SEED_LIMIT_MILLISECONDS = 15 * 60_000;
 /** Share of the cores' time. Where the host took more from a round it is no good. */
-const NOISE = 0.05;
+export const NOISE = 0.05;
 const GREETING = [{ path: '/' }];
 
 /** What all measurements share: a database server, a load process, and a folder that is gone afterwards. */

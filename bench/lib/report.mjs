@@ -1,4 +1,5 @@
 import { CONTENDERS } from '../contenders/index.mjs';
+import { NOISE } from './bench.mjs';
 import { restTables } from './report-rest.mjs';
 import { loginTable, meTable, stormTable } from './report-tables.mjs';
 import { median } from './statistics.mjs';
@@ -59,7 +60,7 @@ function conditions({ machine, before, node, database, cores, latchkey, contende
       `- Database: ${database}. Reached by ${/BENCH_DATABASE_URL/.test(database) ? 'its URL' : 'a Unix socket'}; pools of 10, everybody's default.`,
       `- Latchkey with ${named(latchkey)}; NODE_ENV=production, all guards, LOG_LEVEL=info as JSON to a file.`,
       `- Contenders with ${named(contenders)}.`,
-      `- \`GET /me\`: ${profile.processes} times a new process of each, beside one of bare Nest on the same core, warmed up until it got no faster (${profile.warmMost} s at the most); then ${profile.rounds} times ${profile.seconds} s of load for one and the other in turn, with one credential and with many. ${profile.connections} connections, one request at a time on each. Login: the same beside argon2 alone, after ${profile.loginWarm} s of logins, ${profile.loginRounds} times ${profile.loginSeconds} s. Rows: few and many beside each other, ${profile.rowsProcesses} times. Pairs in which the host took more than 5 % were measured again, half as many more at the most.`,
+      `- \`GET /me\`: ${profile.processes} times a new process of each, beside one of bare Nest on the same core, warmed up until it got no faster (${profile.warmMost} s at the most); then ${profile.rounds} times ${profile.seconds} s of load for one and the other in turn, with one credential and with many. ${profile.connections} connections, one request at a time on each. Login: the same beside argon2 alone, after ${profile.loginWarm} s of logins, ${profile.loginRounds} times ${profile.loginSeconds} s. Rows: few and many beside each other, ${profile.rowsProcesses} times. Pairs in which the host took more than ${share(NOISE)} were measured again, half as many more at the most.`,
       `- Load: a client of our own (\`bench/lib/http-connection.mjs\`). Where the server's core was less than 90 % busy, marked *, the limit was the load, the database or something else on the machine, and the server could do more than is shown.`,
       `- Server CPU is user and system time of the process by /proc. The database's is not in it.`,
       `- better-auth: rate limits off, since all load comes from one address; cookie cache of a day, so that what was made before the run holds.`,

@@ -1,7 +1,7 @@
 /**
  * Two that are measured in short slices in turn (A B, B A): what the machine does to one it does to the other, so that the ratio of two
  * slices beside each other holds where that of two long measurements does not, and nobody stands still for so long that its memory is
- * taken away. @returns the runs of each, pair by pair
+ * taken away. `count` pairs, and more as {@link Bench.rounds} has it. @returns the runs of each, pair by pair
  */
 export async function takeTurns(bench, count, first, second) {
   const runs = [[], []];

@@ -22,8 +22,11 @@ class HkdfSecret implements AppSecret {
   derive(label: string, lengthBytes = 32, salt?: Buffer): Buffer {
     if (salt !== undefined) return this.#hkdf(label, lengthBytes, salt);
     const name = `${label}/${lengthBytes}`;
-    const derived = this.#derived.get(name) ?? this.#hkdf(label, lengthBytes, Buffer.alloc(0));
-    this.#derived.set(name, derived);
+    let derived = this.#derived.get(name);
+    if (derived === undefined) {
+      derived = this.#hkdf(label, lengthBytes, Buffer.alloc(0));
+      this.#derived.set(name, derived);
+    }
     // A copy: whoever gets it may do with it what they like.
     return Buffer.from(derived);
   }

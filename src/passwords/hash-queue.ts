@@ -74,16 +74,13 @@ export class HashQueue {
         this.#waiting.delete(waiting);
         signal?.removeEventListener('abort', abort);
       };
-      const abort = () => {
-        leave();
-        reject(goneProblem(signal));
-      };
-      const waiting = {
+      const abort = () => waiting.refuse(goneProblem(signal));
+      const waiting: Waiting = {
         start: () => {
           leave();
           resolve();
         },
-        refuse: (problem: Problem) => {
+        refuse: (problem) => {
           leave();
           reject(problem);
         },

@@ -15,7 +15,7 @@ import {
   mintUsers,
 } from './support/minted.js';
 import { OwnServer } from './support/own-server.js';
-import { type WireAnswer, wire } from './support/wire.js';
+import { cookiesOf, wire } from './support/wire.js';
 
 const ORIGIN = 'http://localhost:3000';
 const POOL_SIZE = 4;
@@ -162,9 +162,6 @@ async function freshCookies(count: number): Promise<string[]> {
   const sessions = await mintSessions(app, Array(count).fill(user.id));
   return sessions.map(({ cookie }) => cookie);
 }
-
-/** The `Cookie` header of whoever got that answer. */
-const cookiesOf = ({ setCookies }: WireAnswer) => setCookies.map((line) => line.split(';')[0]).join('; ');
 
 /** Resolves when so many statements wait for a lock. */
 async function waitForLocks(count: number): Promise<void> {

@@ -6,7 +6,7 @@ import { TEST_SECRET } from '../support/test-app.js';
 import { PASSWORD, newEmail } from '../support/test-client.js';
 import { type TestDatabase, createTestDatabase } from '../support/test-database.js';
 import { Ledger, credentialOf } from './support/ledger.js';
-import { wire } from './support/wire.js';
+import { isReady, wire } from './support/wire.js';
 
 const LANES = 6;
 
@@ -34,7 +34,7 @@ afterAll(async () => {
 /** The node of this file; a new one where the last has ended. Resolves when it is ready. */
 async function node(): Promise<LatchkeyProcess> {
   latchkey ??= start();
-  await eventually(() => isReady(), 60_000);
+  await eventually(() => isReady(url), 60_000);
   return latchkey;
 }
 
@@ -51,12 +51,6 @@ function start(environment: Readonly<Record<string, string>> = {}): LatchkeyProc
     ...environment,
   });
 }
-
-const isReady = (at = url) =>
-  wire(at, 'GET', '/health/ready').then(
-    ({ status }) => status === 200,
-    () => false,
-  );
 
 /** Rows that no unit of work may leave behind, whenever its process dies. */
 async function corruption(): Promise<Record<string, number>> {
@@ -126,7 +120,7 @@ test.each([
     });
     const signalled = performance.now();
     ending.signal(once);
-    await eventually(async () => !(await isReady()), 5_000);
+    await eventually(async () => !(await isReady(url)), 5_000);
     ending.signal(again);
     await lock.query('COMMIT');
     lock.release();

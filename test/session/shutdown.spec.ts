@@ -7,7 +7,7 @@ import { eventually } from '../support/processes.js';
 import { TEST_SECRET, TestApp } from '../support/test-app.js';
 import { PASSWORD } from '../support/test-client.js';
 import { mintSessions, mintUser, mintUsers } from './support/minted.js';
-import { type WireAnswer, wire } from './support/wire.js';
+import { cookiesOf, isReady, wire } from './support/wire.js';
 
 const ORIGIN = 'http://localhost:3000';
 
@@ -19,15 +19,6 @@ afterAll(() => app.close());
 
 const login = (url: string, email: string) =>
   wire(url, 'POST', '/auth/login', { body: { email, password: PASSWORD } });
-
-const isReady = (url: string) =>
-  wire(url, 'GET', '/health/ready').then(
-    ({ status }) => status === 200,
-    () => false,
-  );
-
-/** The `Cookie` header of whoever got that answer. */
-const cookiesOf = ({ setCookies }: WireAnswer) => setCookies.map((line) => line.split(';')[0]).join('; ');
 
 /** A login of which only the head has been sent; `status` is that of the answer once the rest is. */
 function halfSent(url: string): { readonly outgoing: ClientRequest; readonly status: Promise<number> } {

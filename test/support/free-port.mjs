@@ -8,7 +8,7 @@ let asked = 0;
 
 /** A port of this machine that nobody listens on, and that no test file beside this one will take. */
 export async function freePort() {
-  for (;;) {
+  for (let attempt = 0; attempt < PORTS_OF_A_PROCESS; attempt += 1) {
     const offset = (process.pid % PROCESSES) * PORTS_OF_A_PROCESS + (asked++ % PORTS_OF_A_PROCESS);
     const port = FIRST_PORT + offset;
     const server = createServer();
@@ -20,4 +20,5 @@ export async function freePort() {
     await new Promise((resolve) => server.close(resolve));
     return port;
   }
+  throw new Error(`no free port among the ${PORTS_OF_A_PROCESS} of this process`);
 }

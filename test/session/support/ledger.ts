@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { PASSWORD, newEmail } from '../../support/test-client.js';
-import { type WireAnswer, wire } from './wire.js';
+import { type WireAnswer, cookiesOf, wire } from './wire.js';
 
 const ORIGIN = 'http://localhost:3000';
 
@@ -12,9 +12,10 @@ export interface Kept {
 }
 
 /** What an answer hands out, as the headers that show it. */
-export function credentialOf({ body, setCookies }: WireAnswer): Record<string, string> {
+export function credentialOf(answer: WireAnswer): Record<string, string> {
+  const { body } = answer;
   if (body.accessToken !== undefined) return { authorization: `Bearer ${body.accessToken}` };
-  return { cookie: setCookies.map((line) => line.split(';')[0]).join('; '), origin: ORIGIN };
+  return { cookie: cookiesOf(answer), origin: ORIGIN };
 }
 
 /**

@@ -12,6 +12,17 @@ export interface WireAnswer {
 /** Header values by name; a list is sent as that many lines, undefined as none. */
 export type WireHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
+/** The `Cookie` header of whoever got that answer. */
+export const cookiesOf = ({ setCookies }: WireAnswer): string =>
+  setCookies.map((line) => line.split(';')[0]).join('; ');
+
+/** Whether the node there says that it should get requests; not while it does not answer. */
+export const isReady = (url: string): Promise<boolean> =>
+  wire(url, 'GET', '/health/ready').then(
+    ({ status }) => status === 200,
+    () => false,
+  );
+
 const agent = new Agent({ keepAlive: true, maxSockets: 256 });
 
 /**
