@@ -14,14 +14,19 @@ export async function takeTurns(bench, count, first, second) {
   return runs;
 }
 
-/** Steps for each of the contenders, `count` times. `run(contender)` says what came out. */
-export function inTurn(name, count, contenders, { seconds, run }) {
+/**
+ * Steps for each of the contenders, `count` times. `run(contender)` says what came out. `isEnough(contender)`: once will do, where nothing is
+ * promised of it.
+ */
+export function inTurn(name, count, contenders, { seconds, run, isEnough = () => false }) {
   return Array.from({ length: count }, (_, index) => index + 1).flatMap((round) =>
-    contenders.map((contender) => ({
-      label: `${name}${count > 1 ? `, ${round} of ${count}` : ''}: ${contender.label}`,
-      contender,
-      seconds,
-      run: () => run(contender),
-    })),
+    contenders
+      .filter((contender) => round === 1 || !isEnough(contender))
+      .map((contender) => ({
+        label: `${name}${count > 1 ? `, ${round} of ${count}` : ''}: ${contender.label}`,
+        contender,
+        seconds,
+        run: () => run(contender),
+      })),
   );
 }

@@ -20,6 +20,7 @@ export function steps(bench, results) {
     processes,
     bench.having((contender) => contender.login && isChosen(contender)),
     {
+      isEnough: ({ group }) => group !== 'latchkey',
       seconds: 2 + loginWarm + HASH_WARM_SECONDS + 2 * loginRounds * loginSeconds,
       run: async (contender) => {
         const [runs, hashes] = await beside(bench, contender);

@@ -7,10 +7,10 @@ import { Problem } from '../http/problem.js';
 import { PasswordHasher } from '../passwords/password-hasher.js';
 import { PasswordPolicy } from '../passwords/password-policy.js';
 import type { Authentication } from '../principal/authentication.js';
-import type { SessionId, UserId } from '../principal/principal.js';
+import type { SessionId } from '../principal/principal.js';
 import { SessionActivity } from '../sessions/session-activity.js';
 import type { SessionRecord } from '../sessions/session-record.js';
-import { SessionsService } from '../sessions/sessions.service.js';
+import { type SessionStart, SessionsService } from '../sessions/sessions.service.js';
 import { AddressThrottle } from '../throttle/address-throttle.js';
 import { KnownAddresses } from '../throttle/known-addresses.js';
 import { LoginThrottle } from '../throttle/login-throttle.js';
@@ -36,6 +36,12 @@ export interface SignedIn {
   readonly strategy: string;
   readonly body: CredentialBody;
 }
+
+/** Who signs in, found out under lock. */
+type Identify = (
+  tx: Transaction,
+  opened: Promise<readonly unknown[]>,
+) => Promise<Pick<SessionStart, 'userId' | 'proven'>>;
 
 /** Signup, login, logout and refresh: the same in every mode, written once. Only the strategy knows what the client holds. */
 @Injectable()
@@ -83,7 +89,7 @@ export class AuthService {
       const user = await this.users.create(tx, { email, name, passwordHash });
       const act = { ...exchange.act, actor: user.id };
       await this.events.publish({ type: 'user_created', userId: user.id }, tx, act);
-      return user.id;
+      return { userId: user.id };
     });
   }
 
@@ -146,10 +152,12 @@ export class AuthService {
     strategy: AuthStrategy,
     exchange: HttpExchange,
   ): Promise<SignedIn> {
-    const identify = async (_tx: Transaction, locked: readonly unknown[]): Promise<UserId> => {
-      if (locked.length === 0) throw new HashReplaced();
-      return user.id;
-    };
+    const identify: Identify = async (_tx, locked) => ({
+      userId: user.id,
+      proven: locked.then(({ length }) => {
+        if (length === 0) throw new HashReplaced();
+      }),
+    });
     const opening = this.users.lockingVerified(user.id, verifiedHash);
     return this.turns.take(user.id, () => this.signIn(strategy, exchange, remember, identify, opening));
   }
@@ -178,22 +186,21 @@ export class AuthService {
   /**
    * Starts a session for the user that `identify` yields under lock, and hands out its credential, both or neither: a 2xx means that
    * the client holds something that works, and after anything else there is no session that nobody holds anything of.
-   * @param identify gets the rows of `opening`, with which the transaction begins
+   * @param identify gets the rows of `opening`, which goes before all else of the transaction
    */
   private async signIn(
     strategy: AuthStrategy,
     exchange: HttpExchange,
     remember: boolean,
-    identify: (tx: Transaction, opened: readonly unknown[]) => Promise<UserId>,
+    identify: Identify,
     opening?: Statement,
   ): Promise<SignedIn> {
     const replaces = await this.sessionsReplacedBy(strategy, exchange);
     const { address, userAgent, act } = exchange;
     return this.database.transaction(async (tx, opened) => {
-      const userId = await identify(tx, opened);
-      await this.knownAddresses.remember(tx, userId, address);
+      const identified = await identify(tx, opened);
       const session = await this.sessions.start(tx, {
-        userId,
+        ...identified,
         factors: ['password'],
         remember,
         replaces,
@@ -201,6 +208,7 @@ export class AuthService {
         userAgent,
         act,
       });
+      await this.knownAddresses.remember(tx, identified.userId, address);
       const body = await rejectionsAsProblems(() => strategy.issue(session, exchange, { on: tx }));
       return { session, strategy: strategy.name, body };
     }, opening);

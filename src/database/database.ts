@@ -8,7 +8,7 @@ import { isRetryable, toApplicationError } from './database-errors.js';
 import { IdleConnections } from './idle-connections.js';
 import { PooledClient } from './pooled-client.js';
 import { transact } from './transact.js';
-import { borrow, rowsOf, unitOfWork } from './unit-of-work.js';
+import { borrow, unitOfWork } from './unit-of-work.js';
 import { statementName } from './statement-name.js';
 import {
   type Queryable,
@@ -79,7 +79,7 @@ export class Database implements Queryable {
   async query<T>(sql: string, parameters: readonly unknown[] = [], options: QueryOptions = {}): Promise<T[]> {
     const deadline = (options.since ?? performance.now()) + BUDGET_MS;
     const name = this.#nameOf(sql, options);
-    return this.#onPooledClient(deadline, (client) => rowsOf<T>(client, sql, parameters, name));
+    return this.#onPooledClient(deadline, (client) => client.rows<T>(sql, parameters, name));
   }
 
   readonly write = writingBy((sql, parameters, options) => this.query(sql, parameters, options));
@@ -111,10 +111,11 @@ export class Database implements Queryable {
   /**
    * Runs `work` in a READ COMMITTED transaction that commits when it resolves and rolls back when it throws. After a
    * deadlock or a serialisation failure all of it runs again, up to three times: `work` must change nothing but `tx`.
-   * @param opening a statement that may read and lock but not write: it goes along with the beginning, and `work` gets its rows
+   * The beginning goes to the server with the first statement of `work`.
+   * @param opening a statement that goes between the two, and `work` gets its rows when they are there: with the answer to the first one
    */
   async transaction<T, R = never>(
-    work: (tx: Transaction, opened: R[]) => Promise<T>,
+    work: (tx: Transaction, opened: Promise<R[]>) => Promise<T>,
     opening?: Statement,
   ): Promise<T> {
     const { dataSource } = this;

@@ -1,4 +1,6 @@
 import pg from 'pg';
+import { KnownStatements, PooledQuery, SentStatement } from './pooled-query.js';
+import { StatementLimits } from './statement-limits.js';
 
 /** How long one statement may take before its connection is given up. */
 export const STATEMENT_LIMIT_MS = 2_000;
@@ -27,16 +29,57 @@ export class PooledClient extends pg.Client {
   lastCommand = '';
   /** Why the connection is gone; null while it is not. */
   lost: Error | null = null;
+  readonly #known: KnownStatements;
+  readonly #limits = new StatementLimits();
+  #held: SentStatement[] = [];
 
   constructor(config: pg.ClientConfig) {
     // A statement does not wait for the answer to the one before it: whoever needs that answer does.
     super({ ...config, pipeline: true });
     // Without a listener at every moment, a server that restarts ends this process.
     this.on('error', (error) => (this.lost ??= error));
+    this.#known = new KnownStatements(this.connection);
     /* eslint-disable @typescript-eslint/unbound-method -- the proxies hand `this` on */
-    this.query = observed(this.query, (answer) => this.#limitStatement(answer));
-    this.end = observed(this.end, () => this.#limitGoodbye());
+    this.query = observed(this.query, {
+      before: () => this.sendHeld(),
+      after: (answer) => {
+        // Callbacks are for the pool's own use, with limits of its own.
+        if (answer instanceof Promise) answer.finally(this.#limitStatement()).catch(() => undefined);
+      },
+    });
+    this.end = observed(this.end, { after: () => this.#limitGoodbye() });
     /* eslint-enable @typescript-eslint/unbound-method */
+  }
+
+  /** The rows of one statement. It takes along what is held. @param name under which the server keeps its plan */
+  async rows<R>(text: string, values: readonly unknown[] = [], name?: string): Promise<R[]> {
+    const statement = new SentStatement(text, values, name);
+    this.#held.push(statement);
+    this.sendHeld();
+    return this.#answerTo<R>(statement);
+  }
+
+  /**
+   * A statement that goes to the server with the next one, which is skipped when this one fails: for transactions alone. Where none comes
+   * in this turn of the event loop, it goes by itself.
+   */
+  async held<R>(text: string, values: readonly unknown[] = [], name?: string): Promise<R[]> {
+    const statement = new SentStatement(text, values, name);
+    if (this.#held.length === 0) setImmediate(() => this.sendHeld());
+    this.#held.push(statement);
+    return this.#answerTo<R>(statement);
+  }
+
+  /** Whether something is held. */
+  get isHolding(): boolean {
+    return this.#held.length > 0;
+  }
+
+  /** Sends what is held by itself: what comes after it is not skipped when it fails. */
+  sendHeld(): void {
+    if (this.#held.length === 0) return;
+    const statements = this.#held.splice(0);
+    super.query(new PooledQuery(statements, this.#known, this.#limitStatement()));
   }
 
   /** Closes the socket without a goodbye: the server rolls back, nobody gets this connection again. */
@@ -47,28 +90,23 @@ export class PooledClient extends pg.Client {
     void this.end(); // marks it at once as ending: the pool could lend it out before the socket's error event
   }
 
-  /** Statements from here to {@link uncork} go to the server together. */
-  cork(): void {
-    this.connection.stream.cork();
+  async #answerTo<R>(statement: SentStatement): Promise<R[]> {
+    try {
+      const rows = await statement.answer;
+      this.lastCommand = statement.command;
+      return rows as R[];
+    } catch (error) {
+      // Where it came from, in place of pg's way to the socket.
+      if (error instanceof Error) Error.captureStackTrace(error);
+      throw error;
+    }
   }
 
-  /** The end of {@link cork}. */
-  uncork(): void {
-    this.connection.stream.uncork();
-  }
-
-  #limitStatement(answer: unknown): void {
-    if (!isResult(answer)) return; // callbacks are for the pool's own use, with limits of its own
+  /** @returns what to call when the statement is answered */
+  #limitStatement(): () => void {
     const milliseconds = Math.max(0, Math.min(STATEMENT_LIMIT_MS, this.deadline - performance.now()));
     const isFull = milliseconds === STATEMENT_LIMIT_MS;
-    const timer = setTimeout(() => this.discard(new StatementTimeout(isFull)), milliseconds);
-    answer.then(
-      (result) => {
-        clearTimeout(timer);
-        this.lastCommand = [result].flat().at(-1)?.command ?? ''; // several statements have a list of results
-      },
-      () => clearTimeout(timer),
-    );
+    return this.#limits.begin(milliseconds, () => this.discard(new StatementTimeout(isFull)));
   }
 
   #limitGoodbye(): void {
@@ -77,19 +115,16 @@ export class PooledClient extends pg.Client {
   }
 }
 
-function isResult(answer: unknown): answer is Promise<pg.QueryResult | pg.QueryResult[]> {
-  return typeof answer === 'object' && answer !== null && 'then' in answer;
-}
-
-/** The same function; `observe` sees what each call returned. (A proxy, because it keeps pg's overloads.) */
+/** The same function; `after` sees what each call returned. (A proxy, because it keeps pg's overloads.) */
 function observed<F extends (...parameters: never[]) => unknown>(
   method: F,
-  observe: (answer: unknown) => void,
+  { before, after }: { readonly before?: () => void; readonly after: (answer: unknown) => void },
 ): F {
   return new Proxy(method, {
     apply(target, self, parameters): unknown {
+      before?.();
       const answer: unknown = Reflect.apply(target, self, parameters);
-      observe(answer);
+      after(answer);
       return answer;
     },
   });

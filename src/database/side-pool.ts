@@ -1,6 +1,5 @@
 import pg from 'pg';
 import { PooledClient } from './pooled-client.js';
-import { rowsOf } from './unit-of-work.js';
 
 /** How a {@link SidePool} is made. */
 export interface SidePoolParts {
@@ -30,7 +29,7 @@ export class SidePool {
       throw new TypeError('this pool was not made by createDataSource()');
     client.deadline = deadline;
     try {
-      const rows = await rowsOf<T>(client, sql, parameters, this.parts.nameOf(sql));
+      const rows = await client.rows<T>(sql, parameters, this.parts.nameOf(sql));
       client.deadline = Infinity;
       client.release();
       return rows;

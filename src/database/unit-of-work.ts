@@ -42,14 +42,3 @@ export async function unitOfWork<T>(
     await unit.release();
   }
 }
-
-/** Runs a statement. @param name under which the server keeps its plan */
-export async function rowsOf<T>(
-  client: PooledClient,
-  sql: string,
-  parameters: readonly unknown[] = [],
-  name?: string,
-): Promise<T[]> {
-  const values = [...parameters];
-  return (await client.query(name === undefined ? { text: sql, values } : { name, text: sql, values })).rows;
-}

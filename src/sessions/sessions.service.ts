@@ -34,6 +34,8 @@ export type EndReason =
 /** A sign-in that has been proven and is about to become a session. */
 export interface SessionStart extends Fingerprint {
   readonly userId: UserId;
+  /** What must still hold under lock, where that is found out beside the statement that starts the session; rejects when it does not. */
+  readonly proven?: Promise<void>;
   readonly factors: readonly string[];
   readonly remember: boolean;
   /** The sessions of the cookies that this sign-in replaces; they end with it. */
@@ -75,8 +77,11 @@ export class SessionsService {
     const { idleSeconds, absoluteSeconds, rememberIdleSeconds, rememberAbsoluteSeconds, maxPerUser } =
       this.config.session;
     const act = start.act && { ...start.act, actor: start.userId };
-    if (start.replaces.length > 0) await this.end(start.replaces, 'replaced', tx, act);
-    const [row] = await tx.query<SessionRow & { surplus: SessionId[]; new_device: boolean }>(
+    if (start.replaces.length > 0) {
+      await start.proven;
+      await this.end(start.replaces, 'replaced', tx, act);
+    }
+    const starting = tx.query<SessionRow & { surplus: SessionId[]; new_device: boolean }>(
       // All of it sees the table as it was before the INSERT. A device is known by its user agent and address together, as long as
       // its sessions are kept (30 days after their end).
       `WITH started AS (
@@ -102,6 +107,10 @@ export class SessionsService {
       ],
       { prepare: true },
     );
+    // What does not hold is the reason of whatever else failed, such as the session of a user who is gone.
+    await Promise.allSettled([starting, start.proven]);
+    await start.proven;
+    const [row] = await starting;
     if (!row) throw new Error('a session was inserted and not returned');
     if (row.surplus.length > 0) await this.end(row.surplus, 'surplus', tx, act);
     const session = sessionRecord(row);

@@ -1,11 +1,11 @@
 import type { Logger } from '../http/logger.js';
 import type { Counted, CounterStore, Standing, Taken } from './counter-store.js';
 import type { Limit } from './limits.js';
+import { Patience } from './patience.js';
 
 /** How long a store may take before this node counts by itself: a frozen one must not hold up a sign-in. */
 const STORE_LIMIT_MILLISECONDS = 300;
 const PROBE_MILLISECONDS = 1_000;
-const PARTS = 6;
 
 /**
  * The shared counters with an insurance: while their store does not answer, this node goes on by counters in its own memory, which
@@ -13,6 +13,7 @@ const PARTS = 6;
  */
 export class InsuredCounters {
   private probing: NodeJS.Timeout | undefined;
+  private readonly patience = new Patience(STORE_LIMIT_MILLISECONDS);
 
   constructor(
     private readonly shared: CounterStore,
@@ -57,7 +58,7 @@ export class InsuredCounters {
 
   /** Asks the store whether it is there, once, so that the first request need not find out. */
   async start(): Promise<void> {
-    await this.ask((store) => store.probe(), 2 * STORE_LIMIT_MILLISECONDS);
+    await this.ask((store) => store.probe(), 2);
   }
 
   async close(): Promise<void> {
@@ -66,13 +67,10 @@ export class InsuredCounters {
   }
 
   /** What the shared store answers; null when it does not. */
-  private async ask<T>(
-    work: (store: CounterStore) => Promise<T>,
-    limitMilliseconds = STORE_LIMIT_MILLISECONDS,
-  ): Promise<T | null> {
+  private async ask<T>(work: (store: CounterStore) => Promise<T>, times = 1): Promise<T | null> {
     if (this.insuranceInUse) return null;
     try {
-      return await within(limitMilliseconds, work(this.shared));
+      return await this.patience.within(work(this.shared), times);
     } catch (error) {
       this.insure(error);
       return null;
@@ -90,7 +88,7 @@ export class InsuredCounters {
 
   private async tryAgain(): Promise<void> {
     try {
-      await within(STORE_LIMIT_MILLISECONDS, this.shared.probe());
+      await this.patience.within(this.shared.probe());
     } catch {
       return;
     }
@@ -107,24 +105,4 @@ function each<T>(
   work: (store: CounterStore, limit: Limit, key: string) => Promise<T>,
 ): (store: CounterStore) => Promise<T[]> {
   return (store) => Promise.all(counted.map(({ limit, key }) => work(store, limit, key)));
-}
-
-/**
- * What comes later than that is not waited for; whether it happened is not known. Time in which this process itself stood still
- * counts as one part of it only: then the answer may be there, and nobody has had the time to read it.
- */
-async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    let left = PARTS;
-    timer = setInterval(() => {
-      left -= 1;
-      if (left === 0) reject(new Error(`no answer within ${milliseconds} ms`));
-    }, milliseconds / PARTS);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearInterval(timer);
-  }
 }

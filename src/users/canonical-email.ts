@@ -24,6 +24,8 @@ const REFUSED = /[\p{White_Space}\p{C}\p{Default_Ignorable_Code_Point}%]/u;
 const DOT_ATOM = /^[a-z0-9!#$&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$&'*+/=?^_`{|}~-]+)*$/i;
 /** ASCII that has no business in a domain: the URL parser behind `domainToASCII` would cut `a/b.com` down to `a`. */
 const NOT_IN_DOMAIN = /[^a-z0-9.\-\u0080-\uffff]/i;
+/** A domain that is its own ASCII form: nothing to map, and an end that no URL parser takes for a number. */
+const PLAIN_DOMAIN = /^(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*$/;
 /** A label of letters, digits and inner hyphens (RFC 1123, 2.1). */
 const LDH_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
@@ -48,7 +50,8 @@ export function canonicalEmail(input: string): CanonicalEmail | null {
 function canonicalDomain(input: string): string | null {
   if (NOT_IN_DOMAIN.test(input)) return null;
   // UTS 46 mapped U+1E9E to `ss` until Unicode 15.1 and to U+00DF since: Node 20 and 24 would name two accounts.
-  const ascii = domainToASCII(input.replaceAll('\u1e9e', '\u00df'));
+  const isPlain = PLAIN_DOMAIN.test(input) && !input.includes('xn--');
+  const ascii = isPlain ? input : domainToASCII(input.replaceAll('\u1e9e', '\u00df'));
   const labels = ascii.split('.');
   if (labels.length < 2 || !labels.every(isLabel) || /^\d+$/.test(labels.at(-1) ?? '')) return null;
   return ascii;

@@ -159,7 +159,8 @@ describe('transaction', () => {
       sql: 'SELECT id FROM numbers WHERE id = ANY($1) ORDER BY id FOR UPDATE',
       parameters: [[1, 2]],
     };
-    const work = async (tx: Transaction, locked: { id: number }[]): Promise<number[]> => {
+    const work = async (tx: Transaction, opened: Promise<{ id: number }[]>): Promise<number[]> => {
+      const locked = await opened;
       const impatient = 'SELECT id FROM numbers WHERE id = 1 FOR UPDATE NOWAIT';
       await expect(database.query(impatient)).rejects.toEqual(unavailable);
       await tx.query('UPDATE numbers SET n = 4 WHERE id = 1');
@@ -169,13 +170,24 @@ describe('transaction', () => {
     expect(await database.query('SELECT n FROM numbers WHERE id = 1')).toEqual([{ n: 4 }]);
   });
 
-  test('whose first statement fails changes nothing', async () => {
-    let runs = 0;
-    const work = async (): Promise<void> => void runs++;
+  test('whose first statement fails changes nothing, whether or not the work waits for it', async () => {
     const opening = { sql: 'SELECT 1 / $1::int', parameters: [0] };
-    await expect(database.transaction(work, opening)).rejects.toThrow('division by zero');
-    expect(runs).toBe(0);
-    expect(await database.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    const insert = { sql: 'INSERT INTO numbers VALUES (3)', parameters: [] };
+    const works: ((tx: Transaction, opened: Promise<unknown[]>) => Promise<unknown>)[] = [
+      async () => 'nothing',
+      (_, opened) => opened,
+      (tx) => tx.query(insert.sql),
+      (tx) => tx.write(insert),
+      (tx) => tx.manager.query(insert.sql),
+      (tx) => delay(20).then(() => tx.query(insert.sql)),
+    ];
+    for (const work of works) {
+      // What is skipped fails by the same error; what comes later, by that of a transaction that has failed.
+      await expect(database.transaction(work, opening)).rejects.toThrow(
+        /division by zero|is aborted|had failed/,
+      );
+    }
+    expect(await database.query('SELECT id FROM numbers')).toHaveLength(2);
   });
 
   describe('write', () => {
@@ -217,6 +229,42 @@ describe('transaction', () => {
         expect(isUniqueViolation((error as Error).cause, 'numbers_pkey')).toBe(true);
       }
       expect(await database.query('SELECT n FROM numbers')).toEqual([{ n: 0 }, { n: 0 }]);
+    });
+
+    test('that fails has what goes along with it skipped, which is prepared the next time', async () => {
+      for (let i = 0; i < 2 * POOL_SIZE; i++) {
+        // Prepared on no connection yet.
+        const sum = `SELECT ${i} + $1::int AS sum`;
+        const failing = database.transaction(async (tx) => {
+          await tx.write(insert(1));
+          return tx.query(sum, [1], { prepare: true });
+        });
+        await expect(failing).rejects.toThrow('duplicate key');
+        const everywhere = Array.from({ length: POOL_SIZE }, () =>
+          database.query(sum, [1], { prepare: true }),
+        );
+        for (const rows of await Promise.all(everywhere)) expect(rows).toEqual([{ sum: i + 1 }]);
+      }
+    });
+
+    test('of a value that cannot be sent fails, and its connection goes on', async () => {
+      const circular: Record<string, unknown> = {};
+      circular['itself'] = circular;
+      const unsendable = { sql: 'SELECT $1::jsonb', parameters: [circular] };
+      const attempts: ((tx: Transaction) => Promise<unknown>)[] = [
+        (tx) => tx.query(unsendable.sql, unsendable.parameters),
+        (tx) => tx.write(unsendable),
+        (tx) => tx.write(unsendable).then(() => tx.query('SELECT 1')),
+      ];
+      for (const attempt of attempts) {
+        const failing = database.transaction(async (tx) => {
+          await tx.write(insert(3));
+          return attempt(tx);
+        });
+        await expect(failing).rejects.toThrow('circular');
+        const everywhere = Array.from({ length: POOL_SIZE }, () => database.query('SELECT id FROM numbers'));
+        for (const rows of await Promise.all(everywhere)) expect(rows).toHaveLength(2);
+      }
     });
 
     test('outside of a transaction is done when it resolves', async () => {
@@ -335,7 +383,7 @@ describe('a prepared statement', () => {
   const ask = [
     () => database.query(select, [1], { prepare: true }),
     () => database.transaction((tx) => tx.query(select, [1], { prepare: true })),
-    () => database.transaction(async (_, rows) => rows, { sql: select, parameters: [1], prepare: true }),
+    () => database.transaction(async (_, opened) => opened, { sql: select, parameters: [1], prepare: true }),
   ];
   const onEveryConnection = () => Promise.all(Array.from({ length: 2 * POOL_SIZE }, async () => ask[0]?.()));
 
