@@ -231,7 +231,15 @@ describe('transaction', () => {
       expect(await database.query('SELECT n FROM numbers')).toEqual([{ n: 0 }, { n: 0 }]);
     });
 
-    test('that fails has what goes along with it skipped, which is prepared the next time', async () => {
+    test('that fails has what goes along with it skipped, which is prepared the next time on the same connection', async () => {
+      const connections = async (): Promise<Set<number>> => {
+        const asked = Array.from({ length: POOL_SIZE }, () =>
+          database.query<{ pid: number }>('SELECT pg_backend_pid() AS pid, pg_sleep(0.05)'),
+        );
+        return new Set((await Promise.all(asked)).flat().map(({ pid }) => pid));
+      };
+      const before = await connections();
+      expect(before.size).toBe(POOL_SIZE);
       for (let i = 0; i < 2 * POOL_SIZE; i++) {
         // Prepared on no connection yet.
         const sum = `SELECT ${i} + $1::int AS sum`;
@@ -245,6 +253,7 @@ describe('transaction', () => {
         );
         for (const rows of await Promise.all(everywhere)) expect(rows).toEqual([{ sum: i + 1 }]);
       }
+      expect(await connections()).toEqual(before);
     });
 
     test('of a value that cannot be sent fails, and its connection goes on', async () => {
