@@ -144,8 +144,11 @@ describe('lost connections', () => {
     await delay(50);
     process.kill(killed, 'SIGKILL');
     const start = performance.now();
-    await expect(working).rejects.toEqual(unavailable);
-    await expect(number(1)).rejects.toEqual(unavailable);
+    // Both at once: a quick machine has started the server again before the first of them is heard of.
+    await Promise.all([
+      expect(working).rejects.toEqual(unavailable),
+      expect(number(1)).rejects.toEqual(unavailable),
+    ]);
     expect(performance.now() - start).toBeLessThan(1_000);
     await recovers();
     expect(server.pid).not.toBe(killed);
