@@ -31,7 +31,7 @@ export class PooledClient extends pg.Client {
   lost: Error | null = null;
   readonly #known: KnownStatements;
   readonly #limits = new StatementLimits();
-  #held: SentStatement[] = [];
+  readonly #held: SentStatement[] = [];
 
   constructor(config: pg.ClientConfig) {
     // A statement does not wait for the answer to the one before it: whoever needs that answer does.

@@ -10,6 +10,9 @@ const PREPARED: StatementOptions = { prepare: true };
 /** What a rollback gets beyond the time of its transaction, before the connection is thrown away instead. */
 const ROLLBACK_MS = 250;
 
+/** The name under which the server keeps the plan of a statement. */
+type NameOf = (sql: string, options: StatementOptions) => string | undefined;
+
 /** What a transaction does. */
 export interface TransactionPlan<T, R> {
   readonly dataSource: DataSource;
@@ -17,8 +20,7 @@ export interface TransactionPlan<T, R> {
   readonly work: (tx: Transaction, opened: Promise<R[]>) => Promise<T>;
   /** Goes to the server behind START, together with what `work` begins with. */
   readonly opening: Statement | undefined;
-  /** The name under which the server keeps the plan of a statement. */
-  readonly nameOf: (sql: string, options: StatementOptions) => string | undefined;
+  readonly nameOf: NameOf;
 }
 
 /** Runs `work` in a READ COMMITTED transaction, once. */
@@ -58,11 +60,7 @@ export async function transact<T, R>(
 }
 
 /** The rows of `opening`. Whoever does not wait for them hears of its failure by that of what comes behind it. */
-function openedBy<R>(
-  client: PooledClient,
-  opening: Statement | undefined,
-  nameOf: TransactionPlan<never, never>['nameOf'],
-): Promise<R[]> {
+function openedBy<R>(client: PooledClient, opening: Statement | undefined, nameOf: NameOf): Promise<R[]> {
   if (!opening) return Promise.resolve([]);
   const { sql, parameters, ...options } = opening;
   const opened = client.held<R>(sql, parameters, nameOf(sql, options));
@@ -74,7 +72,7 @@ function openedBy<R>(
 async function committed<T>(
   client: PooledClient,
   writes: HeldWrites,
-  nameOf: TransactionPlan<never, never>['nameOf'],
+  nameOf: NameOf,
   work: () => Promise<T>,
 ): Promise<T> {
   try {

@@ -3,7 +3,7 @@ const PARTS = 6;
 /** Somebody who waits. */
 interface Waiting {
   partsLeft: number;
-  readonly giveUp: () => void;
+  giveUp: () => void;
 }
 
 /**
@@ -20,18 +20,17 @@ export class Patience {
 
   /** Rejects when the answer takes longer; whether what was asked for happens is not known then. @param times the limit, so many times */
   async within<T>(work: Promise<T>, times = 1): Promise<T> {
-    let waiting: Waiting | undefined;
+    // The part that runs already is not counted.
+    const waiting: Waiting = { partsLeft: times * PARTS + 1, giveUp: () => undefined };
     const late = new Promise<never>((_, reject) => {
-      const giveUp = () => reject(new Error(`no answer within ${times * this.milliseconds} ms`));
-      // The part that runs already is not counted.
-      waiting = { partsLeft: times * PARTS + 1, giveUp };
-      this.waiting.add(waiting);
+      waiting.giveUp = () => reject(new Error(`no answer within ${times * this.milliseconds} ms`));
     });
+    this.waiting.add(waiting);
     this.timer ??= setInterval(() => this.tick(), this.milliseconds / PARTS).unref();
     try {
       return await Promise.race([work, late]);
     } finally {
-      if (waiting) this.waiting.delete(waiting);
+      this.waiting.delete(waiting);
     }
   }
 
