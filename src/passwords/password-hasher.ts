@@ -14,8 +14,8 @@ import { HashQueue } from './hash-queue.js';
 import { normalisePassword, passwordShapeProblem } from './password-shape.js';
 import { HASH_PARAMETERS, isWeaker, parseStoredHash, SALT_LENGTH } from './stored-hash.js';
 
-/** Milliseconds before the connections of a node that ends are cut: time enough to write answers. */
-const LAST_CALL = 500;
+/** Milliseconds before the connections of a node that ends are cut: time enough for a hash on a core that is wanted by others, too. */
+const LAST_CALL = HTTP_LIMITS.drain / 2;
 
 /**
  * Hashes and verifies passwords with argon2id (RFC 9106), a bounded number at a time. Everything that costs a hash takes
@@ -85,7 +85,7 @@ export class PasswordHasher implements BeforeApplicationShutdown, OnApplicationS
     return parsed === null || isWeaker(parsed);
   }
 
-  /** Who would still wait for a hash when connections are cut is told to try again (elsewhere) while there is somebody to tell it. */
+  /** Who still waits for a hash at the last call is told to try again (elsewhere); the hashes that run then have time to end. */
   beforeApplicationShutdown(): void {
     this.#lastCall = setTimeout(() => this.#queue.refuseWaiting(), HTTP_LIMITS.drain - LAST_CALL);
   }

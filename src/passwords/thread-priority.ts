@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { constants, getPriority, setPriority } from 'node:os';
+import { constants, setPriority } from 'node:os';
 import { join } from 'node:path';
 import { threadPoolSize } from '../config/thread-pool.js';
 
@@ -13,17 +13,15 @@ const NODE_THREADS = 7;
 /**
  * Has the threads of libuv's pool, which hash, give way to the thread that answers where both want the same core: a storm of
  * sign-ins then makes sign-ins wait, and not everybody. Where there is a core to spare it changes nothing. Of this process only,
- * for as long as it runs; needs no privilege.
+ * for as long as it runs; needs no privilege. The lowest priority there is: what a thread of a higher one gets of a busy core, it
+ * gets in whole time slices, each of which holds up all that is to be answered (docs/performance.md).
  *
  * On Linux; elsewhere a thread has no priority of its own. Call it before anything starts threads: those of Node 20, which have
  * no names, can only be told by their order, and where there are others than expected nothing is done.
  */
 export async function yieldToAnswers(): Promise<void> {
   try {
-    const { PRIORITY_BELOW_NORMAL, PRIORITY_LOW } = constants.priority;
-    for (const id of await poolThreads()) {
-      setPriority(id, Math.min(getPriority(id) + PRIORITY_BELOW_NORMAL, PRIORITY_LOW));
-    }
+    for (const id of await poolThreads()) setPriority(id, constants.priority.PRIORITY_LOW);
   } catch {
     // No /proc, or a sandbox that forbids it: everything works without.
   }

@@ -24,12 +24,22 @@ export class LatchkeyProcess {
   readonly exited: Promise<number | string | null>;
   private text = '';
 
-  constructor(folder: string, environment: Environment, parameters: readonly string[] = []) {
+  /**
+   * @param ownSession as a supervisor starts it: Linux shares the cores out between sessions (sched(7), autogroup), so that its
+   *   threads that hash give way to the one that answers, and not to the tests beside it. ^C does not reach it then.
+   */
+  constructor(
+    folder: string,
+    environment: Environment,
+    parameters: readonly string[] = [],
+    { ownSession = false }: { readonly ownSession?: boolean } = {},
+  ) {
     const { PATH = '', HOME = '' } = process.env;
     this.child = spawn(process.execPath, [MAIN, ...parameters], {
       cwd: folder,
       env: { PATH, HOME, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
+      detached: ownSession,
     });
     for (const stream of [this.child.stdout, this.child.stderr])
       stream?.on('data', (chunk: Buffer) => (this.text += chunk.toString()));

@@ -4,7 +4,7 @@ import { TestClient } from '../support/test-client.js';
 import { type TestDatabase, createTestDatabase } from '../support/test-database.js';
 import { LatchkeyProcess, newFolder } from './latchkey-process.js';
 
-const { PRIORITY_NORMAL, PRIORITY_BELOW_NORMAL } = constants.priority;
+const { PRIORITY_NORMAL, PRIORITY_LOW } = constants.priority;
 const POOL = 6;
 const SIGNUPS = 10;
 /** Less than any machine takes for a hash. */
@@ -28,9 +28,9 @@ onLinux('the threads that hash passwords give way to the one that answers', () =
   });
 
   test('as many as the pool has, and no other, and they are those that hash', async () => {
-    const lowered = () => latchkey.threads.filter(({ priority }) => priority === PRIORITY_BELOW_NORMAL);
+    const lowered = () => latchkey.threads.filter(({ priority }) => priority === PRIORITY_LOW);
     const used = () => lowered().reduce((sum, { cpu }) => sum + cpu, 0);
-    const others = latchkey.threads.filter(({ priority }) => priority !== PRIORITY_BELOW_NORMAL);
+    const others = latchkey.threads.filter(({ priority }) => priority !== PRIORITY_LOW);
     expect(lowered()).toHaveLength(POOL);
     expect(others.filter(({ isMain }) => isMain)).toHaveLength(1);
     expect(others.filter(({ priority }) => priority !== PRIORITY_NORMAL)).toEqual([]);
