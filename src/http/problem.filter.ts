@@ -1,6 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { alwaysExpired } from './cookies.js';
+import { takeJudgement } from './earlier-refusal.js';
 import type { Logger } from './logger.js';
 import { problemDocument, problemHeaders } from './problem-document.js';
 import { problemOf } from './problem-of.js';
@@ -26,6 +27,16 @@ export class ProblemFilter implements ExceptionFilter {
     const request = http.getRequest<FastifyRequest>();
     const reply = http.getResponse<FastifyReply>();
     const problem = request.raw.errored === null ? problemOf(error) : CLIENT_LEFT;
+    const judge = PROBLEMS[problem.code].status < 500 ? takeJudgement(reply) : undefined;
+    if (judge === undefined) this.answer(problem, request, reply);
+    else
+      void judge().then(
+        () => this.answer(problem, request, reply),
+        (earlier: unknown) => this.answer(problemOf(earlier), request, reply),
+      );
+  }
+
+  private answer(problem: Problem, request: FastifyRequest, reply: FastifyReply): void {
     const { status } = PROBLEMS[problem.code];
     if (status >= 500) this.log(problem, request);
     if (reply.raw.headersSent) {

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
+import { takeJudgement } from '../http/earlier-refusal.js';
 import { networkOf } from '../http/network-of.js';
 import type { Counted } from './counter-store.js';
 import { tellStanding } from './rate-limit-headers.js';
@@ -44,7 +45,7 @@ export class LoginThrottle {
   /**
    * Runs `prove`, which yields null for a wrong email or password, within the limits.
    * @param isKnown whether the account of the email knows the address
-   * @param locked hears of a refusal by the account, with the names of its limits, before it is thrown
+   * @param locked hears of a refusal by the account alone, with the names of its limits, before it is thrown
    * @throws Problem `too_many_requests`, and `prove` has not run
    */
   async attempt<T>(
@@ -54,21 +55,25 @@ export class LoginThrottle {
     locked: (limits: readonly string[]) => Promise<void>,
   ): Promise<Judged<T>> {
     if (!this.throttle.enabled) return { proven: await prove(), settled: Promise.resolve() };
+    // That of ThrottleGuard, which is made here.
+    takeJudgement(reply);
     const { limits } = this.throttle;
     const network = networkOf(address);
     const login = { limit: limits.loginsPerAddress, key: network };
     const perAddress = { limit: limits.loginFailuresPerAddress, key: network };
     const account = isKnown ? this.ofKnown(email, address) : this.ofStranger(email);
     const failures = [perAddress, ...account.own, ...account.always];
+    const ofAddress = [login, perAddress];
     // The attempt itself is spent whatever comes of it, or a locked account could be asked for without end.
     const standings = await this.throttle.takeAll(failures, [login]).catch(async (error: unknown) => {
+      tellStanding(reply, await this.throttle.standings(ofAddress));
       const limits = error instanceof TooManyRequests ? error.limits : [];
-      const ofAccount = limits.filter((name) => name !== login.limit.name && name !== perAddress.limit.name);
-      if (ofAccount.length > 0) await locked(ofAccount);
+      const isByAddress = ofAddress.some(({ limit }) => limits.includes(limit.name));
+      if (limits.length > 0 && !isByAddress) await locked(limits);
       throw error;
     });
     // Those of the account would tell whether there is one.
-    tellStanding(reply, standings.slice(0, 2));
+    tellStanding(reply, standings.slice(0, ofAddress.length));
     return this.judge(prove, failures, account);
   }
 

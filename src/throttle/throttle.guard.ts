@@ -2,7 +2,9 @@ import { type CanActivate, type ExecutionContext, Injectable, SetMetadata } from
 import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { clientAddress } from '../http/client-address.js';
+import { putOffJudgement } from '../http/earlier-refusal.js';
 import { networkOf } from '../http/network-of.js';
+import type { Counted } from './counter-store.js';
 import type { Limit, Limits } from './limits.js';
 import { announce, tellStanding } from './rate-limit-headers.js';
 import { Throttle } from './throttle.js';
@@ -20,9 +22,15 @@ interface RouteLimits {
   readonly announced: readonly Limit[];
   /** By address, so that they can be judged before anything else is known of the request. */
   readonly byAddress: readonly Limit[];
+  /** Whoever handles the route takes from all of these before anything else of a request that is well-formed. */
+  readonly takenByHandler: boolean;
 }
 
-/** Refuses an address that is over a limit of the route, before credentials and fields are looked at. Counts nothing. */
+/**
+ * Refuses an address that is over a limit of the route, before credentials and fields are looked at. Counts nothing. Where the
+ * handler does the same by taking from the limits, the store is asked here only about addresses that have been refused lately, so
+ * that a flood of them costs one statement each, and about requests that do not come as far as the handler.
+ */
 @Injectable()
 export class ThrottleGuard implements CanActivate {
   private readonly limits: Readonly<Record<ThrottledAs, RouteLimits>>;
@@ -41,17 +49,29 @@ export class ThrottleGuard implements CanActivate {
     return route === null ? true : this.admit(route, context);
   }
 
-  private async admit({ announced, byAddress }: RouteLimits, context: ExecutionContext): Promise<true> {
+  private admit(
+    { announced, byAddress, takenByHandler }: RouteLimits,
+    context: ExecutionContext,
+  ): true | Promise<true> {
     const http = context.switchToHttp();
     const reply = http.getResponse<FastifyReply>();
     announce(reply, announced);
     if (byAddress.length === 0) return true;
     const key = networkOf(clientAddress(http.getRequest<FastifyRequest>()));
-    const standings = await this.throttle.standings(byAddress.map((limit) => ({ limit, key })));
+    const counted = byAddress.map((limit) => ({ limit, key }));
+    if (takenByHandler && !this.throttle.refusedLately(counted)) {
+      putOffJudgement(reply, () => this.judge(counted, reply));
+      return true;
+    }
+    return this.judge(counted, reply).then(() => true);
+  }
+
+  /** @throws Problem `too_many_requests` */
+  private async judge(counted: readonly Counted[], reply: FastifyReply): Promise<void> {
+    const standings = await this.throttle.standings(counted);
     tellStanding(reply, standings);
     const exhausted = standings.filter(({ remaining }) => remaining === 0);
     if (exhausted.length > 0) throw this.throttle.refusal(exhausted);
-    return true;
   }
 
   private routeOf(context: ExecutionContext): RouteLimits | null {
@@ -67,11 +87,15 @@ export class ThrottleGuard implements CanActivate {
 }
 
 function routeLimits(limits: Limits): Readonly<Record<ThrottledAs, RouteLimits>> {
-  const byAddress = (...list: Limit[]): RouteLimits => ({ announced: list, byAddress: list });
+  const byAddress = (...list: Limit[]): RouteLimits => ({
+    announced: list,
+    byAddress: list,
+    takenByHandler: false,
+  });
   return {
-    login: byAddress(limits.loginsPerAddress, limits.loginFailuresPerAddress),
+    login: { ...byAddress(limits.loginsPerAddress, limits.loginFailuresPerAddress), takenByHandler: true },
     signup: byAddress(limits.signupsPerAddress),
     refresh: byAddress(limits.refusedRefreshesPerAddress),
-    password: { announced: [limits.wrongPasswordsPerSession], byAddress: [] },
+    password: { ...byAddress(), announced: [limits.wrongPasswordsPerSession] },
   };
 }

@@ -1,16 +1,21 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { LRUCache } from 'lru-cache';
 import { AppConfig } from '../config/app-config.js';
-import type { Counted, Standing } from './counter-store.js';
+import type { Counted, Standing, Taken } from './counter-store.js';
 import type { InsuredCounters } from './insured-counters.js';
 import { type Limit, type Limits, limitsOf } from './limits.js';
 import { COUNTERS } from './open-counters.js';
 import { TooManyRequests } from './too-many-requests.js';
+
+/** How many refused keys are remembered: the last ones. */
+const REMEMBERED_REFUSALS = 10_000;
 
 /** The rate limits of contract section 8, shared by all nodes: in Redis with `REDIS_URL`, else in PostgreSQL. */
 @Injectable()
 export class Throttle implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly limits: Limits;
   private readonly refusals = new Map<string, number>();
+  private readonly refusedKeys = new LRUCache<string, true>({ max: REMEMBERED_REFUSALS });
 
   /** @param counters null with `THROTTLE=off` */
   constructor(
@@ -47,6 +52,7 @@ export class Throttle implements OnApplicationBootstrap, OnApplicationShutdown {
     const all = [...spent, ...counted];
     const taken = await this.counters.take(all);
     if (taken.every(({ granted }) => granted)) return taken;
+    this.rememberRefused(all, taken);
     const isSpent = taken.slice(0, spent.length).every(({ granted }) => granted);
     const judged = isSpent ? spent.length : 0;
     await this.giveBack(all.filter((_, i) => i >= judged && taken[i]?.granted));
@@ -74,11 +80,26 @@ export class Throttle implements OnApplicationBootstrap, OnApplicationShutdown {
     return this.counters?.standings(counted) ?? [];
   }
 
+  /**
+   * Whether one of them was refused here and the window of that time still runs. A hint, for who may put off asking where the
+   * counters stand: another node may have refused it, or something may have been given back.
+   */
+  refusedLately(counted: readonly Counted[]): boolean {
+    return counted.some((each) => this.refusedKeys.has(nameOf(each)));
+  }
+
   /** The refusal by limits of which nothing is left. */
   refusal(exhausted: readonly Standing[]): TooManyRequests {
     for (const { limit } of exhausted)
       this.refusals.set(limit.name, (this.refusals.get(limit.name) ?? 0) + 1);
     return new TooManyRequests(exhausted);
+  }
+
+  private rememberRefused(counted: readonly Counted[], taken: readonly Taken[]): void {
+    counted.forEach((each, i) => {
+      const { granted = true, resetSeconds = 0 } = taken[i] ?? {};
+      if (!granted) this.refusedKeys.set(nameOf(each), true, { ttl: Math.max(1, resetSeconds) * 1000 });
+    });
   }
 
   async onApplicationBootstrap(): Promise<void> {
@@ -88,4 +109,8 @@ export class Throttle implements OnApplicationBootstrap, OnApplicationShutdown {
   async onApplicationShutdown(): Promise<void> {
     await this.counters?.close();
   }
+}
+
+function nameOf({ limit, key }: Counted): string {
+  return `${limit.name}:${key}`;
 }

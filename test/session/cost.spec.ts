@@ -185,6 +185,23 @@ describe.each(MODES)('AUTH_MODE=%s', (mode) => {
   });
 });
 
+test('a login costs ten statements with the limits, START and COMMIT with them: where they stand is not asked for before they are taken from', async () => {
+  const app = await TestApp.start({ mode: 'session', database: server.database, env: { THROTTLE: 'on' } });
+  const ignored = await background(app);
+  const client = app.client();
+  client.email = (await mintUser(app)).email;
+  // Opens the connections of the counters, and makes the address known.
+  expect((await client.login()).status).toBe(200);
+  await app.get(AuditCounter).flush();
+  const login = await statementsOf(app, ignored, async () => {
+    expect((await client.sibling().login()).status).toBe(200);
+  });
+  // The feed, in the background, starts and ends transactions too: those are not in the list.
+  expect([login.length <= 8, login]).toEqual([true, login]);
+  expect(login.filter((sql) => sql.startsWith('SELECT key, points'))).toEqual([]);
+  await app.close();
+});
+
 describe('with 1,000,000 sessions in the table', () => {
   let app: TestApp;
   beforeAll(async () => {

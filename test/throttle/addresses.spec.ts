@@ -138,6 +138,24 @@ describe.each(['session', 'jwt'])('AUTH_MODE=%s, default limits', (mode) => {
     expect(await send({ body: {} })).toBe(429);
   });
 
+  test('whoever goes on from a refused address holds nothing of the account, not even for a moment: others sign in', async () => {
+    const address = newAddress();
+    const victim = app.client({ address: newAddress() });
+    expect((await victim.signup()).status).toBe(201);
+    expect(await statuses(11, () => guess(app.client({ address })))).toEqual([...times(10, 401), 429]);
+    for (let round = 0; round < 20; round++) {
+      const flood = Array.from({ length: 30 }, () =>
+        victim.sibling({ address }).post('/auth/login', { email: victim.email, password: WRONG }),
+      );
+      const [answer, ...refused] = await Promise.all([
+        victim.sibling({ address: newAddress() }).login(),
+        ...flood,
+      ]);
+      expect([round, answer.status]).toEqual([round, 200]);
+      expect(refused.map(({ status }) => status)).toEqual(times(30, 429));
+    }
+  });
+
   test('the headers of the draft are on the answers of throttled routes, refusals included', async () => {
     const client = app.client({ address: newAddress() });
     const policy = '"logins-per-address";q=30;w=60, "login-failures-per-address";q=10;w=60';
