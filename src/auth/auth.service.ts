@@ -12,7 +12,7 @@ import { SessionActivity } from '../sessions/session-activity.js';
 import type { SessionRecord } from '../sessions/session-record.js';
 import { type SessionStart, SessionsService } from '../sessions/sessions.service.js';
 import { AddressThrottle } from '../throttle/address-throttle.js';
-import { KnownAddresses } from '../throttle/known-addresses.js';
+import { type AccountSeen, KnownAddresses } from '../throttle/known-addresses.js';
 import { LoginThrottle } from '../throttle/login-throttle.js';
 import type { UserAccount } from '../users/user-account.js';
 import { UserTurns } from '../users/user-turns.js';
@@ -29,6 +29,7 @@ import { EnabledStrategies } from './enabled-strategies.js';
 import { HashReplaced, provingAgain } from './hash-replaced.js';
 import type { HttpExchange } from './http-exchange.js';
 import { LocalStrategy, type ProvenUser } from './local.strategy.js';
+import { rejectionsAsProblems } from './rejections-as-problems.js';
 
 /** A sign-in that succeeded: the session, and what its client got for it. */
 export interface SignedIn {
@@ -41,7 +42,7 @@ export interface SignedIn {
 type Identify = (
   tx: Transaction,
   opened: Promise<readonly unknown[]>,
-) => Promise<Pick<SessionStart, 'userId' | 'proven'>>;
+) => Promise<Pick<SessionStart, 'userId' | 'proven'> & Pick<AccountSeen, 'isRemembered'>>;
 
 /** Signup, login, logout and refresh: the same in every mode, written once. Only the strategy knows what the client holds. */
 @Injectable()
@@ -89,7 +90,7 @@ export class AuthService {
       const user = await this.users.create(tx, { email, name, passwordHash });
       const act = { ...exchange.act, actor: user.id };
       await this.events.publish({ type: 'user_created', userId: user.id }, tx, act);
-      return { userId: user.id };
+      return { userId: user.id, isRemembered: false };
     });
   }
 
@@ -128,9 +129,9 @@ export class AuthService {
     exchange: HttpExchange,
   ): Promise<SignedIn> {
     const { email, remember = false } = input;
-    const { account, isKnown } = await this.knownAddresses.accountSeenFrom(email, exchange.address);
+    const { account, ...seen } = await this.knownAddresses.accountSeenFrom(email, exchange.address);
     const { proven, settled } = await this.logins.attempt(
-      { email, isKnown },
+      { email, isKnown: seen.isKnown },
       exchange,
       () => this.proof.prove(input, account, exchange.left),
       (limits) => this.recordRefusal({ type: 'account_locked', limits }, email, account, exchange),
@@ -140,20 +141,21 @@ export class AuthService {
       throw new Problem('login_failed');
     }
     try {
-      return await this.signInProven(proven, remember, strategy, exchange);
+      return await this.signInProven({ ...proven, ...seen }, remember, strategy, exchange);
     } finally {
       await settled;
     }
   }
 
   private async signInProven(
-    { user, verifiedHash }: ProvenUser,
+    { user, verifiedHash, isRemembered }: ProvenUser & Pick<AccountSeen, 'isRemembered'>,
     remember: boolean,
     strategy: AuthStrategy,
     exchange: HttpExchange,
   ): Promise<SignedIn> {
     const identify: Identify = async (_tx, locked) => ({
       userId: user.id,
+      isRemembered,
       proven: locked.then(({ length }) => {
         if (length === 0) throw new HashReplaced();
       }),
@@ -198,7 +200,7 @@ export class AuthService {
     const replaces = await this.sessionsReplacedBy(strategy, exchange);
     const { address, userAgent, act } = exchange;
     return this.database.transaction(async (tx, opened) => {
-      const identified = await identify(tx, opened);
+      const { isRemembered, ...identified } = await identify(tx, opened);
       const session = await this.sessions.start(tx, {
         ...identified,
         factors: ['password'],
@@ -208,7 +210,7 @@ export class AuthService {
         userAgent,
         act,
       });
-      await this.knownAddresses.remember(tx, identified.userId, address);
+      if (!isRemembered) await this.knownAddresses.remember(tx, identified.userId, address);
       const body = await rejectionsAsProblems(() => strategy.issue(session, exchange, { on: tx }));
       return { session, strategy: strategy.name, body };
     }, opening);
@@ -233,18 +235,4 @@ export class AuthService {
 
 function isConflict(error: unknown): boolean {
   return error instanceof Problem && error.code === 'credential_conflict';
-}
-
-/** Runs strategy code outside of the guard, where nobody else turns its refusals into a 401. */
-export async function rejectionsAsProblems<T>(
-  work: () => Promise<T>,
-  onRejection?: () => Promise<void>,
-): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof CredentialRejected)) throw error;
-    await onRejection?.();
-    throw new Problem(error.code, error.detail ? { detail: error.detail } : {});
-  }
 }

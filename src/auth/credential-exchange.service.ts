@@ -8,9 +8,10 @@ import type { SessionRecord } from '../sessions/session-record.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { type AuthStrategy, CredentialRejected, isRefreshable } from './auth-strategy.js';
 import type { ExchangeIn } from './auth.schemas.js';
-import { AuthService, rejectionsAsProblems, type SignedIn } from './auth.service.js';
+import { AuthService, type SignedIn } from './auth.service.js';
 import { EnabledStrategies } from './enabled-strategies.js';
 import type { HttpExchange } from './http-exchange.js';
+import { rejectionsAsProblems } from './rejections-as-problems.js';
 
 /** What an exchange rests on: a credential that lasts as long as what will be handed out. */
 interface Source {

@@ -343,7 +343,7 @@ describe('accounts', () => {
   });
 });
 
-test('APP_SECRET in rotation: addresses that were known stay known', async () => {
+test('APP_SECRET in rotation: addresses that were known stay known, also when it is over', async () => {
   const old = await TestApp.start({ mode: 'session', env: { ...ON, ...WIDE } });
   const { user, home } = await signedUp(old);
   const secret = Buffer.alloc(32, newEmail()).toString('base64');
@@ -358,5 +358,13 @@ test('APP_SECRET in rotation: addresses that were known stay known', async () =>
   expectTooMany(await login(elsewhere, newAddress(), PASSWORD));
   expect((await login(user.sibling(undefined, rotated.url), home, PASSWORD)).status).toBe(200);
   await rotated.close();
+  // Known by the new secret as well from then on, though the other had made it known just before.
+  const after = await TestApp.start({
+    mode: 'session',
+    env: { ...ON, ...WIDE, APP_SECRET: secret },
+    database: old.database,
+  });
+  expect((await login(user.sibling(undefined, after.url), home, PASSWORD)).status).toBe(200);
+  await after.close();
   await old.close();
 });
