@@ -307,8 +307,11 @@ describe('transaction', () => {
 
   test('names the constraint that a value violates', async () => {
     const insert = 'INSERT INTO numbers VALUES (1)';
-    for (const attempt of [database.query(insert), database.transaction((tx) => tx.query(insert))]) {
-      const error: unknown = await attempt.catch((reason: unknown) => reason);
+    for (const attempt of [
+      () => database.query(insert),
+      () => database.transaction((tx) => tx.query(insert)),
+    ]) {
+      const error: unknown = await attempt().catch((reason: unknown) => reason);
       expect(isUniqueViolation(error, 'numbers_pkey')).toBe(true);
       expect(isUniqueViolation(error, 'users_email_key')).toBe(false);
     }

@@ -122,13 +122,15 @@ describe('lost connections', () => {
     const other = await open();
     const outcomes = new Set<string>();
     for (let round = 0; round < 20; round++) {
-      const work = Array.from({ length: 8 }, (_, i) =>
-        i % 2 === 0
-          ? database.query('SELECT pg_sleep(0.02)')
-          : database.transaction((tx) => tx.query('SELECT pg_sleep(0.02)')),
+      const work = Promise.allSettled(
+        Array.from({ length: 8 }, (_, i) =>
+          i % 2 === 0
+            ? database.query('SELECT pg_sleep(0.02)')
+            : database.transaction((tx) => tx.query('SELECT pg_sleep(0.02)')),
+        ),
       );
       await other.query(terminate);
-      for (const result of await Promise.allSettled(work)) {
+      for (const result of await work) {
         outcomes.add(result.status === 'fulfilled' ? 'ok' : result.reason.code);
       }
       await delay(5);
@@ -163,11 +165,11 @@ describe('a server that is there', () => {
     await database.query('ALTER DATABASE latchkey SET default_transaction_read_only = on');
     const replica = await open();
     expect(await replica.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
-    for (const refused of [
-      replica.query('INSERT INTO notes VALUES (1)'),
-      replica.transaction((tx) => tx.query('INSERT INTO notes VALUES (1)')),
+    for (const write of [
+      () => replica.query('INSERT INTO notes VALUES (1)'),
+      () => replica.transaction((tx) => tx.query('INSERT INTO notes VALUES (1)')),
     ]) {
-      await expect(refused).rejects.toMatchObject({ code: 'unavailable', retryAfterSeconds: 5 });
+      await expect(write()).rejects.toMatchObject({ code: 'unavailable', retryAfterSeconds: 5 });
     }
     await database.query('ALTER DATABASE latchkey RESET default_transaction_read_only');
     await replica.query('INSERT INTO notes VALUES (1)'); // a connection that had been read-only would refuse
