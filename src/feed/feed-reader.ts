@@ -9,16 +9,20 @@ interface Change {
 }
 
 interface Reading {
+  /** The oldest transaction that was not over. */
   horizon: string;
   recovering: boolean;
-  server: string;
+  /** Which log this is: the run of the server, the database, the table. */
+  log: string;
+  /** The database's clock, in milliseconds. */
+  at: number;
   changes: Change[];
 }
 
 /** What one reading of the log brought. */
 export interface ChangeBatch {
   readonly changes: readonly Change[];
-  /** Why earlier readings are void: another server answers, or an older state of this one. Null when they are not. */
+  /** Why earlier readings are void: another log answers, an older state of it, or one that may lack something. Null when they are not. */
   readonly discontinuity: string | null;
   /** False from a replica: what it has not seen yet cannot be ruled out. */
   readonly trustworthy: boolean;
@@ -30,15 +34,24 @@ export interface ChangeBatch {
  */
 const READ = `
   SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon, pg_is_in_recovery() AS recovering,
-    pg_postmaster_start_time()::text AS server,
+    concat_ws('/', extract(epoch FROM pg_postmaster_start_time()), d.oid, 'principal_changes'::regclass::oid) AS log,
+    (extract(epoch FROM now()) * 1000)::float8 AS at,
     (SELECT coalesce(json_agg(json_build_object('id', id, 'sessionId', session_id, 'userId', user_id) ORDER BY id), '[]')
-     FROM principal_changes WHERE xid >= $1::xid8) AS changes`;
+     FROM principal_changes WHERE xid >= $1::xid8) AS changes
+  FROM pg_database d WHERE d.datname = current_database()`;
+
+/** Milliseconds between two prunings of one reader, at least. What is deleted was there to be read for as long. */
+export const PRUNE_MILLISECONDS = 60_000;
+/** Who has not read for longer, by the database's clock, may have missed what was deleted meanwhile. */
+const LONGEST_GAP_MILLISECONDS = PRUNE_MILLISECONDS / 2;
 
 /** Reads the log of changes on a connection of its own, on the very way that principals are loaded by. */
 export class FeedReader {
   private connection: Promise<PooledClient> | undefined;
-  private horizon: bigint | null = null;
-  private server: string | null = null;
+  /** The newest reading, its horizon as a number. */
+  private last: { readonly horizon: bigint; readonly log: string; readonly at: number } | null = null;
+  /** Everything before this was there to be read at the last pruning. Null: not known. */
+  private prunable: bigint | null = null;
   /** Changes of transactions that are still within the horizon: they come again, and are not news. */
   private known = new Set<number>();
 
@@ -54,7 +67,7 @@ export class FeedReader {
       const client = await this.connection;
       client.deadline = performance.now() + this.limitMilliseconds;
       // Before the first reading nothing is remembered that a change could make untrue: no need to read the whole log.
-      const from = this.horizon ?? (await this.currentHorizon(client));
+      const from = this.last?.horizon ?? (await this.currentHorizon(client));
       const { rows } = await client.query<Reading>(READ, [from.toString()]);
       const [reading] = rows;
       if (!reading) throw new Error('the session feed gave no row');
@@ -63,6 +76,20 @@ export class FeedReader {
       this.drop(error);
       throw error;
     }
+  }
+
+  /**
+   * Deletes what is older than five minutes, unless it has become visible since the last pruning: the time of a change is that of
+   * the beginning of its transaction, which may have been committed a moment ago. Call it every {@link PRUNE_MILLISECONDS} at the most.
+   */
+  async prune(): Promise<void> {
+    const { prunable } = this;
+    this.prunable = this.last?.horizon ?? null;
+    if (prunable === null) return;
+    await this.database.query(
+      `DELETE FROM principal_changes WHERE at < now() - interval '5 minutes' AND xid < $1::xid8`,
+      [prunable.toString()],
+    );
   }
 
   async close(): Promise<void> {
@@ -78,21 +105,23 @@ export class FeedReader {
     return BigInt(rows[0]?.horizon ?? 0);
   }
 
-  private digest(reading: Reading): ChangeBatch {
+  private digest({ log, at, recovering, ...reading }: Reading): ChangeBatch {
     const horizon = BigInt(reading.horizon);
-    const discontinuity = this.discontinuityOf(horizon, reading.server);
+    const discontinuity = this.discontinuityOf({ horizon, log, at });
     const changes = reading.changes.filter(({ id }) => !this.known.has(id));
-    this.horizon = horizon;
-    this.server = reading.server;
+    if (discontinuity !== null) this.prunable = null;
+    this.last = { horizon, log, at };
     this.known = new Set(reading.changes.map(({ id }) => id));
-    return { changes, discontinuity, trustworthy: !reading.recovering };
+    return { changes, discontinuity, trustworthy: !recovering };
   }
 
-  private discontinuityOf(horizon: bigint, server: string): string | null {
-    if (this.horizon === null) return 'first reading';
-    if (horizon < this.horizon)
+  private discontinuityOf({ horizon, log, at }: NonNullable<typeof this.last>): string | null {
+    if (this.last === null) return 'first reading';
+    if (horizon < this.last.horizon)
       return 'the database is older than at the last reading: restored from a backup?';
-    return server === this.server ? null : 'another server answers, or the same one after a restart';
+    if (log !== this.last.log)
+      return 'another server or database answers, or the same one after a restart or a restore';
+    return at - this.last.at > LONGEST_GAP_MILLISECONDS ? 'the log has not been read for too long' : null;
   }
 
   private async connect(): Promise<PooledClient> {
@@ -102,7 +131,7 @@ export class FeedReader {
     return client;
   }
 
-  /** Behind a new connection may be another server: the next reading judges that by its start time. */
+  /** Behind a new connection may be another server or database: the next reading tells. */
   private drop(reason: unknown): void {
     const connection = this.connection;
     this.connection = undefined;

@@ -2,7 +2,7 @@ import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShut
 import { Database } from '../database/database.js';
 import { LOGGER, type Logger } from '../http/logger.js';
 import type { SessionId, UserId } from '../principal/principal.js';
-import { type ChangeBatch, FeedReader } from './feed-reader.js';
+import { type ChangeBatch, FeedReader, PRUNE_MILLISECONDS } from './feed-reader.js';
 import { FeedWaker } from './feed-waker.js';
 
 /** How long after the last proof the cache may still answer: with a poll and its journey it keeps endings under a second. */
@@ -12,7 +12,6 @@ const POLL_MILLISECONDS = 250;
 const READ_LIMIT_MILLISECONDS = 700;
 /** What has changed is remembered for longer than any load of a principal may take (2.5 s). */
 const REMEMBER_MILLISECONDS = 10_000;
-const PRUNE_MILLISECONDS = 60_000;
 
 /** Something that a cached principal may rest on has changed. Both null: everything. */
 export interface PrincipalChange {
@@ -47,7 +46,7 @@ export class SessionFeed implements OnApplicationBootstrap, OnApplicationShutdow
   private lastPrune = performance.now();
 
   constructor(
-    private readonly database: Database,
+    database: Database,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
     this.reader = new FeedReader(database, READ_LIMIT_MILLISECONDS);
@@ -183,7 +182,7 @@ export class SessionFeed implements OnApplicationBootstrap, OnApplicationShutdow
 
   private async prune(): Promise<void> {
     try {
-      await this.database.query(`DELETE FROM principal_changes WHERE at < now() - interval '5 minutes'`);
+      await this.reader.prune();
     } catch (error) {
       this.logger.warn({ err: error }, 'old session feed entries could not be deleted; it is tried again');
     }

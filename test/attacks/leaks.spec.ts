@@ -6,6 +6,7 @@ import { Public } from '../../src/principal/decorators.js';
 import { median } from '../support/architecture-rules.js';
 import { TestApp } from '../support/test-app.js';
 import { type Answer, PASSWORD, type TestClient, newEmail } from '../support/test-client.js';
+import { databaseOf } from '../support/test-server.js';
 
 const SECRET_OF_HANDLER = 'canary-of-a-handler';
 
@@ -167,7 +168,7 @@ describe.each(['session', 'jwt', 'session,jwt'])('AUTH_MODE=%s', (mode) => {
 
   test('EL01 FT09 a database that takes no writes: reading goes on, signing in is 503 without a cookie', async () => {
     const client = await signedUp();
-    const name = new URL(app.database.url.replace(/\/\/[^/]*/, '//host')).pathname.slice(1);
+    const name = databaseOf(app.database.url);
     const cut = `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '${name}' AND pid <> pg_backend_pid()`;
     await app.rows(`ALTER DATABASE ${name} SET default_transaction_read_only = on`);
     await app.rows(cut);

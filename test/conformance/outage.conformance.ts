@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { StrategyClasses } from '../../src/auth/auth.module.js';
 import { TestApp } from '../support/test-app.js';
 import { testServerAddress } from '../support/test-database.js';
-import { onServer } from '../support/test-server.js';
+import { databaseOf, onServer } from '../support/test-server.js';
 import { passing } from './observations.js';
 
 interface Options {
@@ -55,11 +55,8 @@ export function describeOutage({ mode, strategies, env }: Options): void {
   });
 }
 
-const nameOf = (url: string): string =>
-  new URL(url.replace(/^[^/]*\/\/[^/]*/, 'postgres://host')).pathname.slice(1);
-
 async function closeDoors(url: string): Promise<void> {
-  const name = nameOf(url);
+  const name = databaseOf(url);
   await onServer(testServerAddress().url, async (server) => {
     await server.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS false`);
     await server.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [name]);
@@ -68,6 +65,6 @@ async function closeDoors(url: string): Promise<void> {
 
 async function openDoors(url: string): Promise<void> {
   await onServer(testServerAddress().url, (server) =>
-    server.query(`ALTER DATABASE ${nameOf(url)} ALLOW_CONNECTIONS true`),
+    server.query(`ALTER DATABASE ${databaseOf(url)} ALLOW_CONNECTIONS true`),
   );
 }

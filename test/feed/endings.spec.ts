@@ -6,6 +6,7 @@ import { LatchkeyProcess, newFolder } from '../boot/latchkey-process.js';
 import { freePort } from '../support/free-port.mjs';
 import { eventually } from '../support/processes.js';
 import { type QuickSession, openSession } from '../support/quick-sessions.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
 import { TEST_SECRET, TestApp } from '../support/test-app.js';
 
 // Three nodes, two of them processes of their own, and everything that goes wrong in a bad night. How many sessions are ended:
@@ -21,18 +22,21 @@ const ORIGIN = 'http://localhost:3000';
 const folder = newFolder();
 let a: TestApp;
 let others: { readonly process: LatchkeyProcess; readonly url: string }[];
+/** Between the last node and its database. */
+let network: TcpProxy;
 let userId: string;
 
 beforeAll(async () => {
   a = await TestApp.start({ mode: 'session,jwt', env: { SESSION_MAX_PER_USER: '1000' } });
+  network = await TcpProxy.before(a.database.url);
   others = await Promise.all(
-    [0, 1].map(async () => {
+    [a.database.url, network.through(a.database.url)].map(async (database) => {
       const port = await freePort();
       const process = new LatchkeyProcess(folder.path, {
         NODE_ENV: 'test',
         AUTH_MODE: 'session,jwt',
         APP_SECRET: TEST_SECRET,
-        DATABASE_URL: a.database.url,
+        DATABASE_URL: database,
         PORT: String(port),
         PUBLIC_ORIGIN: ORIGIN,
         SESSION_MAX_PER_USER: '1000',
@@ -45,6 +49,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(async () => {
   for (const { process } of others) await process.stop();
+  await network.close();
   await a.close();
   folder.remove();
 });
@@ -114,6 +119,22 @@ const TROUBLES: Record<string, () => () => Promise<void> | void> = {
       a.rows(kill).catch(() => undefined);
     }, 200);
     return () => clearInterval(timer);
+  },
+  'the connections of a node are frozen, and new ones lead nowhere': () => {
+    network.swallow();
+    // Longer than what was proven before is good for.
+    const timer = setTimeout(() => network.heal(), 1500);
+    return () => {
+      clearTimeout(timer);
+      network.heal();
+    };
+  },
+  'the connections of a node are cut in the middle of an answer, again and again': () => {
+    const timer = setInterval(() => network.cutAfter(500), 100);
+    return () => {
+      clearInterval(timer);
+      network.cutAfter(null);
+    };
   },
   'a node is stopped and continued': () => {
     const node = others[1]?.process;

@@ -1,17 +1,20 @@
 import { spawn, spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { PrincipalCache } from '../../src/auth/principal-cache.js';
 import { EmbeddedPostgres } from '../../src/database/embedded-postgres.js';
-import type { Database } from '../../src/database/database.js';
+import { Database } from '../../src/database/database.js';
 import { FeedReader } from '../../src/feed/feed-reader.js';
 import { SessionFeed } from '../../src/feed/session-feed.js';
 import { freePort } from '../support/free-port.mjs';
 import { eventually, signalTree } from '../support/processes.js';
 import { openSession } from '../support/quick-sessions.js';
 import { TestApp } from '../support/test-app.js';
+import { type TestDatabase, createTestDatabase, testServerAddress } from '../support/test-database.js';
+import { databaseOf, onServer } from '../support/test-server.js';
 
 describe('a database that cannot answer', () => {
   let folder: string;
@@ -75,7 +78,8 @@ describe('what a reading of the log proves', () => {
   const reading = (fields: object) => ({
     horizon: '100',
     recovering: false,
-    server: 'boot 1',
+    log: 'boot 1/database 1/table 1',
+    at: 0,
     changes: [],
     ...fields,
   });
@@ -106,15 +110,150 @@ describe('what a reading of the log proves', () => {
     expect((await reader.read()).discontinuity).toContain('restored');
   });
 
-  test('so does another server, or the same one after a restart', async () => {
-    const reader = readerOf(reading({}), reading({ horizon: '101', server: 'boot 2' }));
+  test.each([
+    ['another server, or the same one after a restart', 'boot 2/database 1/table 1'],
+    ['another database of that name', 'boot 1/database 2/table 1'],
+    ['a table that was made anew', 'boot 1/database 1/table 2'],
+  ])('so does %s', async (_, log) => {
+    const reader = readerOf(reading({}), reading({ horizon: '101', log }));
     await reader.read();
-    expect((await reader.read()).discontinuity).toContain('another server');
+    expect((await reader.read()).discontinuity).toContain('another server or database');
+  });
+
+  test('so does half a minute without a reading, since changes are deleted after a while', async () => {
+    const reader = readerOf(reading({}), reading({ at: 30_000 }), reading({ at: 60_001 }));
+    await reader.read();
+    expect((await reader.read()).discontinuity).toBeNull();
+    expect((await reader.read()).discontinuity).toContain('not been read for too long');
   });
 
   test('a replica proves nothing', async () => {
     const reader = readerOf(reading({ recovering: true }));
     expect((await reader.read()).trustworthy).toBe(false);
+  });
+});
+
+describe('the log of changes in a real database', () => {
+  let app: TestApp;
+  beforeAll(async () => {
+    app = await TestApp.start({ mode: 'session' });
+  });
+  afterAll(async () => {
+    await app.close();
+  });
+
+  /** As a transaction that began long ago writes it. */
+  const writeOldChange = async (sessionId: string, at = 'now()'): Promise<void> => {
+    await app.rows(`INSERT INTO principal_changes (session_id, at) VALUES ($1, ${at})`, [sessionId]);
+  };
+  const isThere = async (sessionId: string): Promise<boolean> =>
+    (await app.rows('SELECT 1 FROM principal_changes WHERE session_id = $1', [sessionId])).length > 0;
+
+  test('a change of a long transaction is not deleted before everybody had the time to read it', async () => {
+    const [pruning, other] = [0, 1].map(() => new FeedReader(app.get(Database), 700)) as [
+      FeedReader,
+      FeedReader,
+    ];
+    const [old, recent] = [randomUUID(), randomUUID()];
+    try {
+      await pruning.read();
+      await other.read();
+      await pruning.prune();
+      await writeOldChange(old, `now() - interval '6 minutes'`);
+      await writeOldChange(recent);
+      await pruning.read();
+      await pruning.prune();
+      expect((await other.read()).changes.map(({ sessionId }) => sessionId)).toEqual([old, recent]);
+      await pruning.prune();
+      expect(await isThere(old)).toBe(false);
+      expect(await isThere(recent)).toBe(true);
+    } finally {
+      await pruning.close();
+      await other.close();
+    }
+  });
+});
+
+describe('after a restore from a backup', () => {
+  let database: TestDatabase;
+  let name: string;
+  let app: TestApp | undefined;
+  const start = async (): Promise<TestApp> => {
+    app = await TestApp.start({ mode: 'session,jwt', database });
+    return app;
+  };
+  const onTheServer = async (...statements: string[]): Promise<void> => {
+    await onServer(testServerAddress().url, async (client) => {
+      for (const statement of statements) await client.query(statement);
+    });
+  };
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    name = databaseOf(database.url);
+  });
+  afterEach(async () => {
+    await app?.close();
+  });
+  afterAll(async () => {
+    await database.drop();
+    await onTheServer(`DROP DATABASE IF EXISTS ${name}_backup`);
+  });
+
+  /** Opens a session that the backup does not have, remembered by the node, and what asks for it. */
+  async function sessionSinceThen(node: TestApp, userId: string): Promise<() => Promise<number>> {
+    const { headers } = await openSession(node, userId, 'session');
+    const me = async (): Promise<number> => (await fetch(`${node.url}/auth/me`, { headers })).status;
+    await eventually(async () => {
+      const { hits } = node.get(PrincipalCache).statistics;
+      expect(await me()).toBe(200);
+      return node.get(PrincipalCache).statistics.hits > hits;
+    });
+    return me;
+  }
+
+  /** Fails when a session that is not in the database is let in a second after that. */
+  async function refusedWithin1Second(me: () => Promise<number>): Promise<void> {
+    const restoredAt = performance.now();
+    for (let status = 0; status !== 401;) {
+      const asked = performance.now();
+      status = await me();
+      expect([200, 401, 503]).toContain(status);
+      if (status === 200) expect(asked - restoredAt).toBeLessThan(1000);
+      expect(asked - restoredAt).toBeLessThan(10_000);
+    }
+  }
+
+  test('the database was dropped and made from a copy, on a server that went on running', async () => {
+    const before = await start();
+    const userId: string = (await before.client().signup()).body.user.id;
+    await before.close();
+    await onTheServer(`CREATE DATABASE ${name}_backup TEMPLATE ${name}`);
+    const me = await sessionSinceThen(await start(), userId);
+    await onTheServer(
+      `DROP DATABASE ${name} WITH (FORCE)`,
+      `CREATE DATABASE ${name} TEMPLATE ${name}_backup`,
+    );
+    await refusedWithin1Second(me);
+  });
+
+  test('the tables were made anew in the running database, without its triggers (pg_restore --clean)', async () => {
+    const node = await start();
+    const me = await sessionSinceThen(node, (await node.client().signup()).body.user.id);
+    const client = await node.sql.connect();
+    try {
+      await client.query(`
+        BEGIN;
+        SET LOCAL session_replication_role = replica;
+        DELETE FROM sessions;
+        ALTER TABLE principal_changes RENAME TO principal_changes_before;
+        CREATE TABLE principal_changes (LIKE principal_changes_before INCLUDING ALL);
+        DROP TABLE principal_changes_before;
+        COMMIT`);
+    } finally {
+      client.release();
+    }
+    await refusedWithin1Second(me);
   });
 });
 

@@ -35,13 +35,12 @@ describe('a network that is worse than none', () => {
 
   beforeAll(async () => {
     server = await OwnServer.start({ synchronous_commit: 'on' });
-    const { searchParams } = new URL(server.database.url.replace('@/', '@socket/'));
-    proxy = await TcpProxy.start({ path: `${searchParams.get('host')}/.s.PGSQL.5432` });
+    proxy = await TcpProxy.before(server.database.url);
     app = await TestApp.start({
       mode: 'session,jwt',
       database: server.database,
       env: {
-        DATABASE_URL: `postgres://latchkey@127.0.0.1:${proxy.port}/latchkey?sslmode=disable`,
+        DATABASE_URL: proxy.through(server.database.url),
         DATABASE_POOL_SIZE: String(POOL_SIZE),
         SESSION_MAX_PER_USER: '1000',
       },

@@ -44,6 +44,25 @@ export class TcpProxy {
     return proxy;
   }
 
+  /** Listens before the PostgreSQL of that URL. */
+  static async before(url: string): Promise<TcpProxy> {
+    const { hostname, port, searchParams } = parsed(url);
+    const sockets = searchParams.get('host');
+    return TcpProxy.start(
+      sockets === null
+        ? { host: hostname, port: Number(port || 5432) }
+        : { path: `${sockets}/.s.PGSQL.5432` },
+    );
+  }
+
+  /** That URL by way of this proxy. */
+  through(url: string): string {
+    const through = parsed(url);
+    through.host = `127.0.0.1:${this.port}`;
+    through.search = '?sslmode=disable';
+    return through.href;
+  }
+
   get port(): number {
     return (this.server.address() as AddressInfo).port;
   }
@@ -136,4 +155,9 @@ export class TcpProxy {
       },
     });
   }
+}
+
+/** That of a Unix socket has no host, which URL does not take. */
+function parsed(url: string): URL {
+  return new URL(url.replace('@/', '@socket/'));
 }

@@ -68,6 +68,11 @@ export async function onServer<T>(url: string, work: (client: pg.Client) => Prom
   }
 }
 
+/** The name of the database in an URL; that of a Unix socket has no host, which URL does not take. */
+export function databaseOf(url: string): string {
+  return new URL(url.replace(/\/\/[^/]*/, '//host')).pathname.slice(1);
+}
+
 /** The same server, another database. */
 export function withDatabase(url: string, database: string): string {
   return url.replace(/^([a-z]+:\/\/[^/]*)(\/[^?]*)?/, `$1/${database}`);

@@ -6,7 +6,7 @@ import type { UserId } from '../../../src/principal/principal.js';
 import { SessionsService } from '../../../src/sessions/sessions.service.js';
 import { TestApp, type TestAppOptions } from '../../support/test-app.js';
 import { testServerAddress } from '../../support/test-database.js';
-import { onServer } from '../../support/test-server.js';
+import { databaseOf, onServer } from '../../support/test-server.js';
 import { type Answer, TestClient } from '../../support/test-client.js';
 
 /** Every mode in which tokens are a credential. */
@@ -129,7 +129,7 @@ function expectStatus(answer: Answer, status: number): void {
 
 /** Takes the database away, as an outage does: new connections are refused, the present ones are cut. */
 export async function closeDatabase(app: TestApp): Promise<void> {
-  const name = databaseName(app);
+  const name = databaseOf(app.database.url);
   await onServer(testServerAddress().url, async (server) => {
     await server.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS false`);
     await server.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [name]);
@@ -139,10 +139,6 @@ export async function closeDatabase(app: TestApp): Promise<void> {
 /** Gives it back. */
 export async function openDatabaseAgain(app: TestApp): Promise<void> {
   await onServer(testServerAddress().url, (server) =>
-    server.query(`ALTER DATABASE ${databaseName(app)} ALLOW_CONNECTIONS true`),
+    server.query(`ALTER DATABASE ${databaseOf(app.database.url)} ALLOW_CONNECTIONS true`),
   );
-}
-
-function databaseName(app: TestApp): string {
-  return new URL(app.database.url.replace(/^[^/]*\/\/[^/]*/, 'postgres://host')).pathname.slice(1);
 }
