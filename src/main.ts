@@ -27,7 +27,7 @@ async function main(): Promise<void> {
     strategyNames: Object.keys(STRATEGIES),
     warn: (line) => console.error(`warning: ${line}`),
   });
-  await yieldToAnswers();
+  await yieldToAnswers(config.passwords.hashNice);
   const app = await createApp(config);
   try {
     await app.listen(config.server.port, config.server.host);

@@ -99,6 +99,8 @@ export interface PasswordSettings {
   readonly hashConcurrency: number;
   /** Hashes that may wait; more are refused. 0: none may wait. */
   readonly hashQueue: number;
+  /** What is added to the priority of the threads that hash, 0 to 19 as nice(2) counts: 19 is the lowest. */
+  readonly hashNice: number;
 }
 
 export interface ThrottleSettings {

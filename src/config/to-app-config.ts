@@ -55,6 +55,7 @@ export function toAppConfig(values: Values, { secrets }: SecretList, directory: 
       minLength: values.PASSWORD_MIN_LENGTH,
       hashConcurrency: values.PASSWORD_HASH_CONCURRENCY ?? Math.max(1, availableParallelism() - 1),
       hashQueue: values.PASSWORD_HASH_QUEUE,
+      hashNice: values.PASSWORD_HASH_NICE ?? (isProduction ? 19 : 0),
     },
     throttle: {
       enabled: values.THROTTLE === 'on',

@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { constants, setPriority } from 'node:os';
+import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { threadPoolSize } from '../config/thread-pool.js';
 
@@ -13,15 +13,18 @@ const NODE_THREADS = 7;
 /**
  * Has the threads of libuv's pool, which hash, give way to the thread that answers where both want the same core: a storm of
  * sign-ins then makes sign-ins wait, and not everybody. Where there is a core to spare it changes nothing. Of this process only,
- * for as long as it runs; needs no privilege. The lowest priority there is: what a thread of a higher one gets of a busy core, it
- * gets in whole time slices, each of which holds up all that is to be answered (docs/performance.md).
+ * for as long as it runs; needs no privilege.
  *
  * On Linux; elsewhere a thread has no priority of its own. Call it before anything starts threads: those of Node 20, which have
  * no names, can only be told by their order, and where there are others than expected nothing is done.
+ *
+ * @param nice 0 to 19, as nice(2) counts (`PASSWORD_HASH_NICE`). What a thread gets of a busy core, it gets in whole time slices, each of
+ *   which holds up all that is to be answered: the lowest priority, 19, gets so few that nobody notices (docs/performance.md)
  */
-export async function yieldToAnswers(): Promise<void> {
+export async function yieldToAnswers(nice: number): Promise<void> {
+  if (nice === 0) return;
   try {
-    for (const id of await poolThreads()) setPriority(id, constants.priority.PRIORITY_LOW);
+    for (const id of await poolThreads()) setPriority(id, nice);
   } catch {
     // No /proc, or a sandbox that forbids it: everything works without.
   }

@@ -64,6 +64,7 @@ describe('BT what is wrong stops the start: exit code 1, a line for each variabl
       JWT_ACCESS_TTL: '15mm',
       JWT_REFRESH_GRACE: '0s',
       PASSWORD_HASH_QUEUE: '-1',
+      PASSWORD_HASH_NICE: '20',
       AUTH_MODES: 'session',
       THROTTLE: 'off',
     });
@@ -80,6 +81,7 @@ describe('BT what is wrong stops the start: exit code 1, a line for each variabl
       'JWT_ACCESS_TTL',
       'JWT_REFRESH_GRACE',
       'PASSWORD_HASH_QUEUE',
+      'PASSWORD_HASH_NICE',
       'AUTH_MODES',
       'THROTTLE',
     ]);

@@ -47,6 +47,8 @@ test('FT19 SIGTERM with 100 requests in flight, hashes too: all are answered, re
     PORT: String(port),
     PUBLIC_ORIGIN: ORIGIN,
     THROTTLE: 'off',
+    // As in production.
+    PASSWORD_HASH_NICE: '19',
   };
   const latchkey = new LatchkeyProcess(folder.path, settings, [], { ownSession: true });
   try {

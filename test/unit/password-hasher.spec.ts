@@ -8,7 +8,7 @@ import { PasswordHasher } from '../../src/passwords/password-hasher.js';
 import { parseStoredHash } from '../../src/passwords/stored-hash.js';
 
 function hasher(hashConcurrency = 2, hashQueue = 64): PasswordHasher {
-  return new PasswordHasher({ passwords: { minLength: 15, hashConcurrency, hashQueue } });
+  return new PasswordHasher({ passwords: { minLength: 15, hashConcurrency, hashQueue, hashNice: 0 } });
 }
 
 /** The code of the problem that a promise rejects with. */

@@ -8,7 +8,7 @@ import {
 } from '../../src/passwords/password-shape.js';
 
 function policy(minLength = 15): PasswordPolicy {
-  return new PasswordPolicy({ passwords: { minLength, hashConcurrency: 1, hashQueue: 1 } });
+  return new PasswordPolicy({ passwords: { minLength, hashConcurrency: 1, hashQueue: 1, hashNice: 0 } });
 }
 
 const user = { email: 'alice.liddell+tag@wonderland.example' };

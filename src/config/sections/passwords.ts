@@ -15,6 +15,11 @@ export const passwordSection = {
     '64',
     integer(0, 100_000),
   ),
+  PASSWORD_HASH_NICE: optional(
+    'how far the threads that hash stand back behind the one that answers, 0 to 19 as nice(2) counts (Linux)',
+    '19 in production, 0 otherwise',
+    integer(0, 19),
+  ),
   THROTTLE: variable(
     'on, or off for tests and benchmarks (refused in production)',
     'on',
