@@ -2,6 +2,8 @@ import { write, writeSync } from 'node:fs';
 
 /** Characters of log that wait for a reader at most; what comes on top is dropped, as a service matters more than its log. */
 const MAX_WAITING = 1_048_576;
+/** From one write to the next, at least: each is a job for libuv's pool, and wakes this thread once more. */
+const WRITE_MILLISECONDS = 100;
 const RETRY_MILLISECONDS = 100;
 const EXIT_RETRY_MILLISECONDS = 20;
 const EXIT_ATTEMPTS = 25;
@@ -9,7 +11,8 @@ const STANDARD_OUTPUT = 1;
 
 /**
  * Where log lines go: a file descriptor, written beside the event loop. A reader that is slow, stuck or gone (a full pipe, a
- * full disk, EPIPE) delays no request and ends no process. Lines of one turn of the loop go out together.
+ * full disk, EPIPE) delays no request and ends no process. A line goes out at once; where there are many, those of a tenth of a second go
+ * out together, which a `kill -9` may lose.
  *
  * Why not pino's own destination: with a stuck pipe its synchronous form stops the event loop, and at exit its asynchronous
  * form tries again for ever when the disk is full.
@@ -17,6 +20,8 @@ const STANDARD_OUTPUT = 1;
 export class LogOutput {
   private waiting = '';
   private isBusy = false;
+  /** When the newest write began (`performance.now()`). */
+  private lastWrite = -Infinity;
 
   /** @param fd An open file descriptor, such as 1 for the standard output. */
   constructor(private readonly fd: number) {
@@ -30,23 +35,31 @@ export class LogOutput {
     this.waiting += lines;
     if (this.isBusy) return;
     this.isBusy = true;
-    setImmediate(() => this.next());
+    this.next();
   }
 
   private next(): void {
+    const wait = this.lastWrite + WRITE_MILLISECONDS - performance.now();
+    if (wait > 0) setTimeout(() => this.flush(), wait).unref();
+    else setImmediate(() => this.flush());
+  }
+
+  private flush(): void {
     const chunk = Buffer.from(this.waiting);
     this.waiting = '';
-    if (chunk.length === 0) this.isBusy = false;
-    else this.send(chunk);
+    this.lastWrite = performance.now();
+    this.send(chunk);
   }
 
   private send(chunk: Buffer): void {
     write(this.fd, chunk, 0, chunk.length, null, (error, written) => {
       if (isBusy(error)) {
         this.waiting = chunk.toString() + this.waiting;
-        setTimeout(() => this.next(), RETRY_MILLISECONDS).unref();
+        setTimeout(() => this.flush(), RETRY_MILLISECONDS).unref();
       } else if (error === null && written < chunk.length) {
         this.send(chunk.subarray(written));
+      } else if (this.waiting === '') {
+        this.isBusy = false;
       } else {
         this.next();
       }

@@ -164,8 +164,12 @@ describe('the log of changes in a real database', () => {
       await pruning.read();
       await pruning.prune();
       expect((await other.read()).changes.map(({ sessionId }) => sessionId)).toEqual([old, recent]);
-      await pruning.prune();
-      expect(await isThere(old)).toBe(false);
+      // Transactions of other tests, in other databases of the server, hold it up for as long as they last.
+      await eventually(async () => {
+        await pruning.read();
+        await pruning.prune();
+        return !(await isThere(old));
+      });
       expect(await isThere(recent)).toBe(true);
     } finally {
       await pruning.close();

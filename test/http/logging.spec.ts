@@ -265,6 +265,39 @@ describe('FT31 a log that nobody reads stops nothing', () => {
     closeSync(full);
   });
 
+  const onLinux = process.platform === 'linux' ? it : it.skip;
+  onLinux('many lines are few writes: a tenth of a second together, each a job of the pool', async () => {
+    const busy = join(directory, 'busy.mjs');
+    writeFileSync(
+      busy,
+      `
+      import { readFileSync } from 'node:fs';
+      import { setTimeout as delay } from 'node:timers/promises';
+      import { openStandardOutput } from './log-output.mjs';
+      const output = openStandardOutput();
+      const writes = () => Number(/syscw: (\\d+)/.exec(readFileSync('/proc/self/io', 'utf8'))[1]);
+      const [before, end] = [writes(), performance.now() + 1000];
+      let lines = 0;
+      for (; performance.now() < end; lines += 1) {
+        output.write('a line\\n');
+        await delay(2);
+      }
+      process.send({ lines, writes: writes() - before });
+      process.disconnect();`,
+    );
+    const path = join(directory, 'busy-log');
+    const file = openSync(path, 'w');
+    const child = spawn(process.execPath, [busy], { stdio: ['ignore', file, 'inherit', 'ipc'] });
+    const ended = once(child, 'exit');
+    const [{ lines, writes }] = (await once(child, 'message')) as [{ lines: number; writes: number }];
+    await ended;
+    closeSync(file);
+    // A job of the pool is up to three: the line, and what wakes the loop.
+    expect(writes).toBeLessThanOrEqual(3 * 12);
+    expect(lines).toBeGreaterThan(2 * writes);
+    expect(readFileSync(path, 'utf8').match(/a line\n/g)).toHaveLength(lines);
+  });
+
   it('a file gets every line, the last before the exit included', async () => {
     const path = join(directory, 'log');
     const file = openSync(path, 'w');
