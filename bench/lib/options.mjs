@@ -11,11 +11,9 @@ const PROFILES = {
     connections: 32,
     credentials: 10_000,
     sqlRequests: 1000,
-    // How well the engine compiles a login differs from process to process by a tenth of our own work.
-    loginProcesses: 3,
     loginRounds: 8,
     // The engine compiles what a login runs through for as long as that, of everybody: a server that hashes answers few of them a second.
-    loginWarm: 60,
+    loginWarm: 120,
     loginSeconds: 1.2,
     loginConnections: 8,
     refreshRounds: 3,
@@ -45,7 +43,6 @@ const PROFILES = {
     connections: 32,
     credentials: 1000,
     sqlRequests: 100,
-    loginProcesses: 1,
     loginRounds: 3,
     loginWarm: 0.5,
     loginSeconds: 1,
@@ -108,7 +105,6 @@ export function readOptions(parameters, contenderIds) {
     const number = Number(values[name]);
     if (!(number > 0)) throw new Error(`--${name}: ${values[name]} is not a number above 0`);
     profile[name] = name === 'seconds' ? number : Math.ceil(number);
-    if (name === 'processes') profile.loginProcesses = profile.processes;
   }
   const only = values.only?.split(',').map((name) => name.trim());
   const unknown = only?.filter((name) => !SECTIONS.includes(name) && !contenderIds.includes(name)) ?? [];

@@ -11,13 +11,13 @@ const HASH_WARM_SECONDS = 1;
 
 /** POST login with as many connections as keep the hash busy, beside what the hash alone allows on that core. */
 export function steps(bench, results) {
-  const { loginProcesses, loginRounds, loginWarm, loginSeconds } = bench.profile;
+  const { processes, loginRounds, loginWarm, loginSeconds } = bench.profile;
   const isChosen = quickChoice(bench);
   results.contenders = {};
   results.ceiling = [];
   return inTurn(
     'login',
-    loginProcesses,
+    processes,
     bench.having((contender) => contender.login && isChosen(contender)),
     {
       isEnough: ({ group }) => group !== 'latchkey',

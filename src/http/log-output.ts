@@ -4,6 +4,8 @@ import { write, writeSync } from 'node:fs';
 const MAX_WAITING = 1_048_576;
 /** From one write to the next, at least: each is a job for libuv's pool, and wakes this thread once more. */
 const WRITE_MILLISECONDS = 100;
+/** Characters that are written sooner: what a pipe holds. */
+const ENOUGH = 65_536;
 const RETRY_MILLISECONDS = 100;
 const EXIT_RETRY_MILLISECONDS = 20;
 const EXIT_ATTEMPTS = 25;
@@ -22,6 +24,8 @@ export class LogOutput {
   private isBusy = false;
   /** When the newest write began (`performance.now()`). */
   private lastWrite = -Infinity;
+  /** Until the next write may begin. */
+  private pause: NodeJS.Timeout | undefined;
 
   /** @param fd An open file descriptor, such as 1 for the standard output. */
   constructor(private readonly fd: number) {
@@ -33,18 +37,24 @@ export class LogOutput {
   write(lines: string): void {
     if (this.waiting.length + lines.length > MAX_WAITING) return;
     this.waiting += lines;
-    if (this.isBusy) return;
-    this.isBusy = true;
-    this.next();
+    if (!this.isBusy) {
+      this.isBusy = true;
+      this.next();
+    } else if (this.pause !== undefined && this.waiting.length >= ENOUGH) {
+      this.next();
+    }
   }
 
   private next(): void {
+    clearTimeout(this.pause);
+    this.pause = undefined;
     const wait = this.lastWrite + WRITE_MILLISECONDS - performance.now();
-    if (wait > 0) setTimeout(() => this.flush(), wait).unref();
-    else setImmediate(() => this.flush());
+    if (wait <= 0 || this.waiting.length >= ENOUGH) setImmediate(() => this.flush());
+    else this.pause = setTimeout(() => this.flush(), wait).unref();
   }
 
   private flush(): void {
+    this.pause = undefined;
     const chunk = Buffer.from(this.waiting);
     this.waiting = '';
     this.lastWrite = performance.now();
