@@ -80,7 +80,7 @@ export class FeedReader {
 
   /**
    * Deletes what is older than five minutes, unless it has become visible since the last pruning: the time of a change is that of
-   * the beginning of its transaction, which may have been committed a moment ago. Call it every {@link PRUNE_MILLISECONDS} at the most.
+   * the beginning of its transaction, which may have been committed a moment ago. To be called no more often than every {@link PRUNE_MILLISECONDS}.
    */
   async prune(): Promise<void> {
     const { prunable } = this;
