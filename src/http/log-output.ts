@@ -26,6 +26,10 @@ export class LogOutput {
   private lastWrite = -Infinity;
   /** Until the next write may begin. */
   private pause: NodeJS.Timeout | undefined;
+  /** Lines that were dropped since the start, and how many of them somebody was told of. */
+  private lost = 0;
+  private toldOf = 0;
+  private tell: (lines: number) => void = () => undefined;
 
   /** @param fd An open file descriptor, such as 1 for the standard output. */
   constructor(private readonly fd: number) {
@@ -33,9 +37,17 @@ export class LogOutput {
     process.on('exit', () => this.flushAtExit());
   }
 
+  /** @param tell Is told how many lines have been dropped since the start, when some have and others get through again; may log that. */
+  onLoss(tell: (lines: number) => void): void {
+    this.tell = tell;
+  }
+
   /** Takes one or more whole lines. */
   write(lines: string): void {
-    if (this.waiting.length + lines.length > MAX_WAITING) return;
+    if (this.waiting.length + lines.length > MAX_WAITING) {
+      this.lost += linesIn(lines);
+      return;
+    }
     this.waiting += lines;
     if (!this.isBusy) {
       this.isBusy = true;
@@ -68,12 +80,19 @@ export class LogOutput {
         setTimeout(() => this.flush(), RETRY_MILLISECONDS).unref();
       } else if (error === null && written < chunk.length) {
         this.send(chunk.subarray(written));
-      } else if (this.waiting === '') {
-        this.isBusy = false;
       } else {
-        this.next();
+        if (error === null) this.tellOfLoss();
+        else this.lost += linesIn(chunk.toString());
+        if (this.waiting === '') this.isBusy = false;
+        else this.next();
       }
     });
+  }
+
+  private tellOfLoss(): void {
+    if (this.lost === this.toldOf || this.waiting.length > MAX_WAITING / 2) return;
+    this.toldOf = this.lost;
+    this.tell(this.lost);
   }
 
   /** A reader that is slow gets half a second for the rest; the loop has ended, so this waits in place. */
@@ -89,6 +108,10 @@ export class LogOutput {
       }
     }
   }
+}
+
+function linesIn(text: string): number {
+  return text.split('\n').length - 1;
 }
 
 function isBusy(error: unknown): boolean {

@@ -3,7 +3,7 @@ import type * as PinoPretty from 'pino-pretty';
 import { pino } from 'pino';
 import type { AppConfig } from '../config/app-config.js';
 import { describeError } from './describe-error.js';
-import { type LogOutput, openStandardOutput } from './log-output.js';
+import { LogOutput, openStandardOutput } from './log-output.js';
 
 /** The log of the process. Write `logger.info({ requestId }, 'what happened')`; never headers, bodies or URLs with a query. */
 export type Logger = pino.Logger;
@@ -42,7 +42,7 @@ let standardOutput: LogOutput | undefined;
 export function createLogger(config: AppConfig, target?: pino.DestinationStream): Logger {
   const { level, format } = config.log;
   const output = target ?? (standardOutput ??= openStandardOutput());
-  return pino(
+  const logger = pino(
     {
       level,
       base: null,
@@ -52,6 +52,9 @@ export function createLogger(config: AppConfig, target?: pino.DestinationStream)
     },
     format === 'json' ? output : prettily(output),
   );
+  if (output instanceof LogOutput)
+    output.onLoss((linesSinceStart) => logger.warn({ linesSinceStart }, 'log lines were dropped'));
+  return logger;
 }
 
 function below(name: string): string {

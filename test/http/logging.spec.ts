@@ -15,18 +15,22 @@ import { join } from 'node:path';
 import { Logger as Nest } from '@nestjs/common';
 import { transformFileSync } from '@swc/core';
 import { loadConfig } from '../../src/config/load-config.js';
+import { LogOutput } from '../../src/http/log-output.js';
 import { createLogger } from '../../src/http/logger.js';
 import { NestLogger } from '../../src/http/nest-logger.js';
 import { call, post } from './support/expect-problem.js';
 import { type HttpApp, startHttpApp } from './support/http-app.js';
 
-function loggerInto(lines: string[], environment: Record<string, string> = {}) {
-  const config = loadConfig({
+function configOf(environment: Record<string, string>) {
+  return loadConfig({
     environment: { NODE_ENV: 'test', LOG_FORMAT: 'json', ...environment },
     directory: tmpdir(),
     strategyNames: ['session'],
   });
-  return createLogger(config, { write: (line) => void lines.push(line) });
+}
+
+function loggerInto(lines: string[], environment: Record<string, string> = {}) {
+  return createLogger(configOf(environment), { write: (line) => void lines.push(line) });
 }
 
 describe('what a request leaves in the log', () => {
@@ -249,6 +253,44 @@ describe('FT31 a log that nobody reads stops nothing', () => {
       expect(whole.length).toBeGreaterThanOrEqual(3000);
       expect(whole.length).toBeLessThanOrEqual(atMost);
     }
+  });
+
+  it('what was dropped is told of, when there is room again', async () => {
+    const { reader, writer } = stuckPipe('told');
+    const output = new LogOutput(
+      openSync(join(directory, 'told'), constants.O_WRONLY | constants.O_NONBLOCK),
+    );
+    closeSync(writer);
+    const logger = createLogger(configOf({ LOG_LEVEL: 'info' }), output);
+    const buffer = Buffer.alloc(65_536);
+    let text = '';
+    const lines = () => text.split('\n').slice(0, -1);
+    const told = () => lines().filter((line) => line.includes('log lines were dropped'));
+    async function readUntil(isDone: () => boolean): Promise<void> {
+      for (const end = performance.now() + 5000; !isDone() && performance.now() < end;) {
+        try {
+          text += buffer.toString('latin1', 0, readSync(reader, buffer));
+        } catch {
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+      }
+    }
+    for (const round of [1, 2]) {
+      for (let i = 0; i < 8000; i += 1) logger.info({ round }, 'x'.repeat(200));
+      await new Promise((resolve) => setTimeout(resolve, 250));
+      await readUntil(() => told().length === round);
+      expect(told()).toHaveLength(round);
+      const passed = lines().length - round;
+      expect(passed).toBeLessThan(round * 8000);
+      expect(JSON.parse(told().at(-1) ?? '')).toMatchObject({
+        level: 40,
+        linesSinceStart: round * 8000 - passed,
+      });
+    }
+    logger.info('the last');
+    await readUntil(() => text.includes('the last'));
+    expect(told()).toHaveLength(2);
+    closeSync(reader);
   });
 
   it('a pipe whose reader is gone', async () => {
