@@ -6,7 +6,9 @@ const MAX_WAITING = 1_048_576;
 const WRITE_MILLISECONDS = 100;
 /** Characters that are written sooner: what a pipe holds. */
 const ENOUGH = 65_536;
-const RETRY_MILLISECONDS = 100;
+/** From a pipe that was full to the next try; each one in a row waits twice as long as the one before, up to {@link MAX_RETRY_MILLISECONDS}. */
+const RETRY_MILLISECONDS = 2;
+const MAX_RETRY_MILLISECONDS = 100;
 const EXIT_RETRY_MILLISECONDS = 20;
 const EXIT_ATTEMPTS = 25;
 const STANDARD_OUTPUT = 1;
@@ -26,6 +28,7 @@ export class LogOutput {
   private lastWrite = -Infinity;
   /** Until the next write may begin. */
   private pause: NodeJS.Timeout | undefined;
+  private retry = RETRY_MILLISECONDS;
   /** Lines that were dropped since the start, and how many of them somebody was told of. */
   private lost = 0;
   private toldOf = 0;
@@ -77,8 +80,12 @@ export class LogOutput {
     write(this.fd, chunk, 0, chunk.length, null, (error, written) => {
       if (isBusy(error)) {
         this.waiting = chunk.toString() + this.waiting;
-        setTimeout(() => this.flush(), RETRY_MILLISECONDS).unref();
-      } else if (error === null && written < chunk.length) {
+        setTimeout(() => this.flush(), this.retry).unref();
+        this.retry = Math.min(2 * this.retry, MAX_RETRY_MILLISECONDS);
+        return;
+      }
+      this.retry = RETRY_MILLISECONDS;
+      if (error === null && written < chunk.length) {
         this.send(chunk.subarray(written));
       } else {
         if (error === null) this.tellOfLoss();
