@@ -194,20 +194,34 @@ describe('FT31 a log that nobody reads stops nothing', () => {
     return { reader, writer: openSync(path, constants.O_WRONLY) };
   }
 
-  /** What comes until nobody has the pipe open for writing. @param heard is told all that has come so far */
-  async function readAll(reader: number, heard: (text: string) => void): Promise<string> {
+  /** A log into a pipe of which `reader` is the other end, until `end`: ten seconds at the most. */
+  function logInto(name: string) {
+    const { reader, writer } = stuckPipe(name);
+    const fd = openSync(join(directory, name), constants.O_WRONLY | constants.O_NONBLOCK);
+    closeSync(writer);
+    const late = setTimeout(() => closeSync(fd), 10_000);
+    const end = (): void => {
+      clearTimeout(late);
+      closeSync(fd);
+      closeSync(reader);
+    };
+    return { reader, output: new LogOutput(fd), end };
+  }
+
+  /** What comes until it is enough, or nobody has the pipe open for writing. */
+  async function readUntil(reader: number, isEnough: (text: string) => boolean): Promise<string> {
     const buffer = Buffer.alloc(65_536);
     let text = '';
-    for (;;) {
+    while (!isEnough(text)) {
       try {
         const length = readSync(reader, buffer);
-        if (length === 0) return text;
+        if (length === 0) break;
         text += buffer.toString('latin1', 0, length);
-        heard(text);
       } catch {
         await new Promise((resolve) => setTimeout(resolve, 5));
       }
     }
+    return text;
   }
 
   async function expectAlive(child: ChildProcess): Promise<void> {
@@ -241,77 +255,52 @@ describe('FT31 a log that nobody reads stops nothing', () => {
       await once(child, 'message');
       await new Promise((resolve) => setTimeout(resolve, 200));
       const linesIn = (text: string): number => text.match(/a line x+\n/g)?.length ?? 0;
-      // It goes when it has been heard: whoever is killed before takes along what waits.
-      let told = false;
-      const text = readAll(reader, (soFar) => {
-        if (told || linesIn(soFar) < 3000) return;
-        told = true;
-        child.send('go');
-      });
       child.send('ping');
-      const whole = (await text).match(/a line x+\n/g) ?? [];
-      expect(whole.length).toBeGreaterThanOrEqual(3000);
-      expect(whole.length).toBeLessThanOrEqual(atMost);
+      const text = await readUntil(reader, (soFar) => linesIn(soFar) >= 3000);
+      // It goes when it has been heard: whoever is killed before takes along what waits.
+      child.send('go');
+      const whole = linesIn(text + (await readUntil(reader, () => false)));
+      expect(whole).toBeGreaterThanOrEqual(3000);
+      expect(whole).toBeLessThanOrEqual(atMost);
     }
   });
 
   it('what was dropped is told of, when there is room again', async () => {
-    const { reader, writer } = stuckPipe('told');
-    const output = new LogOutput(
-      openSync(join(directory, 'told'), constants.O_WRONLY | constants.O_NONBLOCK),
-    );
-    closeSync(writer);
+    const { reader, output, end } = logInto('told');
     const logger = createLogger(configOf({ LOG_LEVEL: 'info' }), output);
-    const buffer = Buffer.alloc(65_536);
+    const linesOf = (text: string) => text.split('\n').slice(0, -1);
+    const toldIn = (text: string) => linesOf(text).filter((line) => line.includes('log lines were dropped'));
     let text = '';
-    const lines = () => text.split('\n').slice(0, -1);
-    const told = () => lines().filter((line) => line.includes('log lines were dropped'));
-    async function readUntil(isDone: () => boolean): Promise<void> {
-      for (const end = performance.now() + 20_000; !isDone() && performance.now() < end;) {
-        try {
-          text += buffer.toString('latin1', 0, readSync(reader, buffer));
-        } catch {
-          await new Promise((resolve) => setTimeout(resolve, 5));
-        }
-      }
-    }
     for (const round of [1, 2]) {
       for (let i = 0; i < 8000; i += 1) logger.info({ round }, 'x'.repeat(200));
       await new Promise((resolve) => setTimeout(resolve, 250));
-      await readUntil(() => told().length === round);
-      expect(told()).toHaveLength(round);
-      const passed = lines().length - round;
+      text += await readUntil(reader, (more) => toldIn(more).length > 0);
+      const told = toldIn(text);
+      expect(told).toHaveLength(round);
+      const passed = linesOf(text).length - round;
       expect(passed).toBeLessThan(round * 8000);
-      expect(JSON.parse(told().at(-1) ?? '')).toMatchObject({
+      expect(JSON.parse(told.at(-1) ?? '')).toMatchObject({
         level: 40,
         linesSinceStart: round * 8000 - passed,
       });
     }
     logger.info('the last');
-    await readUntil(() => text.includes('the last'));
-    expect(told()).toHaveLength(2);
-    closeSync(reader);
+    text += await readUntil(reader, (more) => more.includes('the last'));
+    expect(toldIn(text)).toHaveLength(2);
+    end();
   });
 
   it('a reader that keeps up loses nothing, though the pipe is full again and again', async () => {
-    const { reader, writer } = stuckPipe('fast');
-    const fd = openSync(join(directory, 'fast'), constants.O_WRONLY | constants.O_NONBLOCK);
-    closeSync(writer);
-    const output = new LogOutput(fd);
+    const { reader, output, end } = logInto('fast');
     const [pieces, piece] = [100, 'x'.repeat(99).concat('\n').repeat(400)];
-    const late = setTimeout(() => closeSync(fd), 10_000);
-    const read = readAll(reader, ({ length }) => {
-      if (length < pieces * piece.length) return;
-      clearTimeout(late);
-      closeSync(fd);
-    });
+    const read = readUntil(reader, ({ length }) => length >= pieces * piece.length);
     // 4 MB in little more than a second.
     for (let i = 0; i < pieces; i += 1) {
       output.write(piece);
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
     expect((await read).length).toBe(pieces * piece.length);
-    closeSync(reader);
+    end();
   });
 
   it('a pipe whose reader is gone', async () => {
