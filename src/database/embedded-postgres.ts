@@ -82,7 +82,7 @@ export class EmbeddedPostgres {
     return this.endpoint.url(database);
   }
 
-  /** The process id of the server; undefined while it is down. */
+  /** The process id of the server; undefined while it is down or starts. */
   get pid(): number | undefined {
     return this.#child?.pid;
   }

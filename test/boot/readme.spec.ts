@@ -5,7 +5,7 @@ import { dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { freePort } from '../support/free-port.mjs';
-import { eventually, signalTree } from '../support/processes.js';
+import { eventually, pidOf, signalTree } from '../support/processes.js';
 import { type TestDatabase, createTestDatabase } from '../support/test-database.js';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -67,7 +67,7 @@ describe('the lines of the README, pasted', () => {
         expect(JSON.parse(answer)).toMatchObject({ email, roles: ['user'] });
         expect(states).toBe('200401');
       } finally {
-        signalTree(server.pid ?? 0, 'SIGTERM');
+        signalTree(pidOf(server), 'SIGTERM');
         await ended;
       }
     },

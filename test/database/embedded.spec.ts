@@ -11,7 +11,7 @@ import {
   type EmbeddedSettings,
 } from '../../src/database/embedded-postgres.js';
 import { StartError } from '../../src/database/start-error.js';
-import { eventually, isRunning, runProgram } from '../support/processes.js';
+import { eventually, isRunning, pidOf, runProgram } from '../support/processes.js';
 import { onServer } from '../support/test-server.js';
 
 // Making a data directory waits for the disk, which other test files keep busy.
@@ -65,7 +65,7 @@ async function startElsewhere(
 describe('the embedded PostgreSQL', () => {
   test('keeps its data from one start to the next, and leaves nothing running in between', async () => {
     const first = await start();
-    const pid = first.pid ?? 0;
+    const pid = pidOf(first);
     await query(first, 'DROP TABLE IF EXISTS kept; CREATE TABLE kept (n int)');
     await query(first, 'INSERT INTO kept VALUES (7)');
     await first.stop();
@@ -173,7 +173,7 @@ describe('a directory', () => {
     await eventually(async () => (await findRunningEmbedded(directory)) !== null);
     await writeFile(join(directory, 'latchkey.pid'), `${NOBODY_IS} ${orphan.pid}\n`);
     expect(await query(await start(), 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
-    expect(isRunning(orphan.pid ?? 0)).toBe(false);
+    expect(isRunning(pidOf(orphan))).toBe(false);
     expect(logged).toEqual([
       `stopping the PostgreSQL (pid ${orphan.pid}) that an earlier Latchkey left behind`,
     ]);
@@ -190,7 +190,7 @@ describe('a directory', () => {
   test('whose server was killed is repaired, and served again under the same address', async () => {
     const server = await start();
     await query(server, 'DROP TABLE IF EXISTS kept; CREATE TABLE kept AS SELECT 7 AS n');
-    const killed = server.pid ?? 0;
+    const killed = pidOf(server);
     process.kill(killed, 'SIGKILL');
     await eventually(() => server.pid !== undefined && server.pid !== killed);
     expect(await query(server, 'SELECT n FROM kept')).toEqual([{ n: 7 }]);

@@ -8,7 +8,7 @@ import { EmbeddedPostgres } from '../../src/database/embedded-postgres.js';
 import { openDatabase } from '../../src/database/open-database.js';
 import { StartError } from '../../src/database/start-error.js';
 import { ENTITIES } from '../../src/entities.js';
-import { eventually, isRunning, signalTree } from '../support/processes.js';
+import { eventually, isRunning, pidOf, signalTree } from '../support/processes.js';
 
 // Making a data directory waits for the disk, which other test files keep busy.
 jest.setTimeout(60_000);
@@ -61,8 +61,7 @@ async function recovers(): Promise<void> {
 }
 
 describe('a frozen server', () => {
-  const pid = (): number => server.pid ?? 0;
-  afterEach(() => signalTree(pid(), 'SIGCONT'));
+  afterEach(() => signalTree(pidOf(server), 'SIGCONT'));
 
   test('every unit of work is refused within 3 s, and nobody ever gets the answer to another question', async () => {
     await Promise.all([number(1), number(2), number(3), number(4)]); // all four connections are open
@@ -72,7 +71,7 @@ describe('a frozen server', () => {
       return tx.query('SELECT 42 AS n');
     });
     await delay(100);
-    signalTree(pid(), 'SIGSTOP');
+    signalTree(pidOf(server), 'SIGSTOP');
     const start = performance.now();
     const refusals = [inTransaction, ...Array.from({ length: 20 }, (_, i) => number(1_000 + i))].map(
       async (work) => {
@@ -86,7 +85,7 @@ describe('a frozen server', () => {
     await expect(number(5)).rejects.toEqual(unavailable);
     expect(performance.now() - again).toBeLessThan(1_800);
 
-    signalTree(pid(), 'SIGCONT');
+    signalTree(pidOf(server), 'SIGCONT');
     await recovers();
     for (let round = 0; round < 50; round++) {
       const asked = Array.from({ length: 8 }, (_, i) => round * 8 + i);
@@ -98,7 +97,7 @@ describe('a frozen server', () => {
 
   test('does not keep the database from closing, with work in flight', async () => {
     await number(1);
-    signalTree(pid(), 'SIGSTOP');
+    signalTree(pidOf(server), 'SIGSTOP');
     const inFlight = expect(number(2)).rejects.toEqual(unavailable);
     const start = performance.now();
     await database.close();
@@ -107,7 +106,7 @@ describe('a frozen server', () => {
   });
 
   test('at start: one clear line after the time that is given', async () => {
-    signalTree(pid(), 'SIGSTOP');
+    signalTree(pidOf(server), 'SIGSTOP');
     await expect(open(1, server.url(), 3)).rejects.toThrow(
       /^the database does not take our connection: .*\(see DATABASE_URL\)$/,
     );
@@ -141,7 +140,7 @@ describe('lost connections', () => {
   });
 
   test('kill -9 of the server: refused at once while it is down, then served again without a new start', async () => {
-    const killed = server.pid ?? 0;
+    const killed = pidOf(server);
     const working = database.query('SELECT pg_sleep(1)');
     await delay(50);
     process.kill(killed, 'SIGKILL');
@@ -153,8 +152,10 @@ describe('lost connections', () => {
     ]);
     expect(performance.now() - start).toBeLessThan(1_000);
     await recovers();
+    // It answers some milliseconds before its start counts as complete.
+    await eventually(() => logged.includes('the embedded PostgreSQL is back'));
     expect(server.pid).not.toBe(killed);
-    expect(isRunning(server.pid ?? 0)).toBe(true);
+    expect(isRunning(pidOf(server))).toBe(true);
     expect(logged).toContain('the embedded PostgreSQL ended by itself (SIGKILL); starting it again');
   });
 });

@@ -10,7 +10,7 @@ import { Database } from '../../src/database/database.js';
 import { FeedReader } from '../../src/feed/feed-reader.js';
 import { SessionFeed } from '../../src/feed/session-feed.js';
 import { freePort } from '../support/free-port.mjs';
-import { eventually, signalTree } from '../support/processes.js';
+import { eventually, pidOf, signalTree } from '../support/processes.js';
 import { openSession } from '../support/quick-sessions.js';
 import { TestApp } from '../support/test-app.js';
 import { type TestDatabase, createTestDatabase, testServerAddress } from '../support/test-database.js';
@@ -48,7 +48,7 @@ describe('a database that cannot answer', () => {
         const { hits } = app.get(PrincipalCache).statistics;
         return (await me()).status === 200 && app.get(PrincipalCache).statistics.hits > hits;
       });
-      const pid = server.pid ?? 0;
+      const pid = pidOf(server);
       const frozenAt = performance.now();
       signalTree(pid, 'SIGSTOP');
       try {

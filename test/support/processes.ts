@@ -3,6 +3,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
+/** The process id; throws while it has none: a signal to "none" (0) would reach this process and all of its group. */
+export function pidOf(owner: { readonly pid?: number | undefined }): number {
+  if (!owner.pid) throw new Error('not running: there is no process to speak of');
+  return owner.pid;
+}
+
 /** The process and all that descend from it (Linux). */
 export function processTree(pid: number): number[] {
   const children = readdirSync('/proc')

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { EmbeddedPostgres } from '../../../src/database/embedded-postgres.js';
-import { signalTree } from '../../support/processes.js';
+import { pidOf, signalTree } from '../../support/processes.js';
 import type { TestDatabase } from '../../support/test-database.js';
 
 /** A PostgreSQL of one test file's own, that may be frozen, stopped and killed, and set up as it likes. */
@@ -29,23 +29,19 @@ export class OwnServer {
     return { url: this.server.url(), drop: async () => {} };
   }
 
-  /** The process id of the server; undefined while it is down. */
-  get pid(): number | undefined {
-    return this.server.pid;
-  }
-
   /** Stops its processes where they are: connections stay open and nobody answers. */
   freeze(): void {
-    signalTree(this.server.pid ?? 0, 'SIGSTOP');
+    signalTree(pidOf(this.server), 'SIGSTOP');
   }
 
+  /** Does nothing while it is down or starts. */
   thaw(): void {
-    signalTree(this.server.pid ?? 0, 'SIGCONT');
+    if (this.server.pid) signalTree(this.server.pid, 'SIGCONT');
   }
 
   /** `kill -9` of all its processes. It comes back by itself after a moment. */
   kill(): void {
-    signalTree(this.server.pid ?? 0, 'SIGKILL');
+    signalTree(pidOf(this.server), 'SIGKILL');
   }
 
   /** A fast shutdown; it stays away until {@link comeBack}. */

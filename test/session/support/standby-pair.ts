@@ -7,7 +7,7 @@ import pg from 'pg';
 import { findBinaries } from '../../../src/database/embedded-binaries.js';
 import { findLauncher } from '../../../src/database/embedded-launcher.js';
 import { EmbeddedPostgres } from '../../../src/database/embedded-postgres.js';
-import { eventually, signalTree } from '../../support/processes.js';
+import { eventually, pidOf, signalTree } from '../../support/processes.js';
 
 /** A primary and the hot standby that follows it by streaming replication: no commit is answered before both have it. */
 export class StandbyPair {
@@ -50,7 +50,7 @@ export class StandbyPair {
 
   /** The machine of the primary stops where it is. */
   powerOff(): void {
-    signalTree(this.primary.pid ?? 0, 'SIGSTOP');
+    signalTree(pidOf(this.primary), 'SIGSTOP');
   }
 
   /** Makes the standby the primary. */
@@ -60,7 +60,7 @@ export class StandbyPair {
   }
 
   async stop(): Promise<void> {
-    signalTree(this.primary.pid ?? 0, 'SIGCONT');
+    signalTree(pidOf(this.primary), 'SIGCONT');
     const ended = this.standby.exitCode === null ? once(this.standby, 'exit') : undefined;
     this.standby.kill('SIGQUIT');
     await Promise.all([ended, this.primary.stop()]);
