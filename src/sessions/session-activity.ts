@@ -26,6 +26,7 @@ export class SessionActivity implements OnModuleInit, OnApplicationShutdown {
   /** By strategy and session. */
   private readonly pending = new Map<string, Use>();
   private timer: NodeJS.Timeout | undefined;
+  private flushing: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly database: Database,
@@ -49,8 +50,18 @@ export class SessionActivity implements OnModuleInit, OnApplicationShutdown {
     this.pending.set(key, { id, strategy, at: performance.now() });
   }
 
-  /** Writes what was noted. What cannot be written now is kept for the next time. */
-  async flush(): Promise<void> {
+  /** Writes what was noted, after what is being written. What cannot be written now is kept for the next time. */
+  flush(): Promise<void> {
+    this.flushing = this.flushing.then(() => this.flushPending());
+    return this.flushing;
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    clearInterval(this.timer);
+    await this.flush();
+  }
+
+  private async flushPending(): Promise<void> {
     if (this.pending.size === 0) return;
     const batch = [...this.pending];
     this.pending.clear();
@@ -84,10 +95,5 @@ export class SessionActivity implements OnModuleInit, OnApplicationShutdown {
         'session activity could not be written; it is kept',
       );
     }
-  }
-
-  async onApplicationShutdown(): Promise<void> {
-    clearInterval(this.timer);
-    await this.flush();
   }
 }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { HttpExchange } from '../../src/auth/http-exchange.js';
 import { SessionStrategy } from '../../src/auth/strategies/session.strategy.js';
 import { Database } from '../../src/database/database.js';
@@ -231,11 +232,12 @@ describe.each(MODES)('AUTH_MODE=%s', (mode) => {
 
     test('activity moves lastSeenAt and the idle end together, at most once a minute, and never the absolute end', async () => {
       const activity = app.get(SessionActivity);
-      for (const [idleForSeconds, moves] of [
+      const cases: [idleForSeconds: number, moves: boolean][] = [
         [59, false],
         [61, true],
         [19 * MINUTE, true],
-      ] as const) {
+      ];
+      for (const [idleForSeconds, moves] of cases) {
         const { id } = await mintUser(app);
         const [session] = await mintSessions(app, [id], { idleForSeconds });
         if (!session) throw new Error('no session');
@@ -243,8 +245,14 @@ describe.each(MODES)('AUTH_MODE=%s', (mode) => {
         const before = await timesOf(app, session.id);
         expect((await me(headers)).status).toBe(200);
         expect((await me(headers)).status).toBe(200);
+        const [now] = await app.rows<{ at: Date }>('SELECT now() AS at');
         await activity.flush();
         const after = await timesOf(app, session.id);
+        // On a machine that is slow just now the minute was over: once more.
+        if (!moves && now && seconds(before.last_seen_at, now.at) >= MINUTE) {
+          cases.push([idleForSeconds, moves]);
+          continue;
+        }
         expect(after.last_seen_at > before.last_seen_at).toBe(moves);
         expect(seconds(after.last_seen_at, after.idle_expires_at)).toBe(20 * MINUTE);
         expect(after.expires_at).toEqual(before.expires_at);
@@ -423,6 +431,8 @@ describe('activity under way', () => {
       { idleForSeconds: 300 },
     );
     const activity = app.get(SessionActivity);
+    // Its own second does not come in between.
+    clearInterval(Reflect.get(activity, 'timer') as NodeJS.Timeout);
     const use = (some: MintedSession[]) =>
       Promise.all(some.map(({ cookie }) => wire(app.url, 'GET', '/auth/me', { headers: { cookie } })));
     const database = app.get(Database);
@@ -447,8 +457,30 @@ describe('activity under way', () => {
     await use(sessions.slice(150));
     database.query = original;
     // A node that goes writes what it still has.
-    await app.get(SessionActivity).onApplicationShutdown();
+    await activity.onApplicationShutdown();
     expect(await app.rows(stale)).toEqual([{ n: 0 }]);
+    await app.close();
+  });
+
+  test('that is being written when a node goes is written first', async () => {
+    const app = await TestApp.start({ mode: 'session' });
+    const { id } = await mintSession(app);
+    const activity = app.get(SessionActivity);
+    const database = app.get(Database);
+    const original = database.query.bind(database);
+    const written: string[] = [];
+    database.query = async <T>(sql: string, parameters: readonly unknown[] = []) => {
+      if (!sql.startsWith('UPDATE')) return original<T>(sql, parameters);
+      await delay(50);
+      const rows = await original<T>(sql, parameters);
+      written.push(sql.split(' ', 2).join(' '));
+      return rows;
+    };
+    activity.note(id, 'session');
+    void activity.flush();
+    await activity.onApplicationShutdown();
+    expect(written).toEqual(['UPDATE sessions', 'UPDATE credentials']);
+    database.query = original;
     await app.close();
   });
 
@@ -465,12 +497,12 @@ describe('activity under way', () => {
       Promise.all(
         credentials.map(async (headers) => (await wire(app.url, 'GET', '/auth/me', { headers })).status),
       );
-    // An access token lives four seconds and five of skew.
-    for (const until = performance.now() + 8_000; performance.now() < until;) {
+    // An access token lives four seconds and five of skew, counted from the full second before.
+    for (const until = performance.now() + 7_000; performance.now() < until;) {
       expect(await ask()).toEqual([200, 200]);
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await delay(200);
     }
-    await new Promise((resolve) => setTimeout(resolve, 5_300));
+    await delay(5_300);
     const answer = await wire(app.url, 'GET', '/auth/me', { headers: { cookie: session.cookie } });
     expect([answer.status, answer.body.code]).toEqual([401, 'credential_expired']);
     await app.close();
