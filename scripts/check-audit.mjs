@@ -7,7 +7,9 @@ const SERIOUS = ['high', 'critical'];
 const MAX_OUTPUT_BYTES = 64 * 1024 ** 2;
 
 const folder = resolve(process.argv[2] ?? join(import.meta.dirname, '..'));
-const { stdout, stderr, error } = spawnSync('npm', ['audit', '--omit=dev', '--json'], {
+// One that accepts and stays silent is one that cannot be asked; npm would wait for five minutes, and again.
+const patience = ['--fetch-timeout=20000', '--fetch-retries=1'];
+const { stdout, stderr, error } = spawnSync('npm', ['audit', '--omit=dev', '--json', ...patience], {
   cwd: folder,
   encoding: 'utf8',
   maxBuffer: MAX_OUTPUT_BYTES,

@@ -125,7 +125,7 @@ mapfile -t image_environment < <(image 'Object.entries(i.environment).map(([name
 mapfile -t command < <(image 'i.command.join("\n")')
 mapfile -t healthcheck < <(image 'i.healthcheck.join("\n")')
 in_image() { (cd "$app" && exec "${as_user[@]}" env -i PATH="$prefix/bin" HOME=/nonexistent TMPDIR=/nonexistent "${image_environment[@]}" "$@"); }
-is_ready() { for _ in {1..150}; do curl -sf -o /dev/null "http://127.0.0.1:$port/health/ready" && return; kill -0 "$server" || break; sleep 0.1; done; cat "$work/app.log"; return 1; }
+is_ready() { for _ in {1..600}; do curl -sf -o /dev/null "http://127.0.0.1:$port/health/ready" && return; kill -0 "$server" || break; sleep 0.1; done; cat "$work/app.log"; return 1; }
 # Sends SIGTERM; status: the exit code, or what a shell says of one that did not end within 10 s and had to be killed.
 stop_server() {
   kill -TERM "$server"
