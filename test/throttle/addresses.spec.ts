@@ -9,6 +9,7 @@ import {
   type TestClient,
   newEmail,
 } from '../support/test-client.js';
+import { counting } from './support/sharing.js';
 
 const WRONG = `${PASSWORD} but wrong`;
 const ON = { THROTTLE: 'on', TRUST_PROXY: '1' };
@@ -40,6 +41,7 @@ function guess(client: TestClient, options: RequestOptions = {}): Promise<Answer
 
 describe.each(['session', 'jwt'])('AUTH_MODE=%s, default limits', (mode) => {
   let app: TestApp;
+  const counted = counting(() => app);
   let user: TestClient;
   beforeAll(async () => {
     app = await TestApp.start({ mode, env: ON });
@@ -48,24 +50,27 @@ describe.each(['session', 'jwt'])('AUTH_MODE=%s, default limits', (mode) => {
   });
   afterAll(() => app.close());
 
-  test('ten failures a minute from one address, whatever the accounts; a right password is refused there too, and works elsewhere', async () => {
-    const address = newAddress();
-    expect(await statuses(12, () => guess(app.client({ address })))).toEqual([...times(10, 401), 429, 429]);
-    expectTooMany(await user.sibling({ address }).login());
-    expectTooMany(
-      await user.sibling({ address }).post('/session', { email: user.email, password: PASSWORD }),
-    );
-    expect((await user.sibling({ address: newAddress() }).login()).status).toBe(200);
-  });
+  counted(
+    'ten failures a minute from one address, whatever the accounts; a right password is refused there too, and works elsewhere',
+    async () => {
+      const address = newAddress();
+      expect(await statuses(12, () => guess(app.client({ address })))).toEqual([...times(10, 401), 429, 429]);
+      expectTooMany(await user.sibling({ address }).login());
+      expectTooMany(
+        await user.sibling({ address }).post('/session', { email: user.email, password: PASSWORD }),
+      );
+      expect((await user.sibling({ address: newAddress() }).login()).status).toBe(200);
+    },
+  );
 
-  test('BR13 success gives the address its own attempt back, and no other', async () => {
+  counted('BR13 success gives the address its own attempt back, and no other', async () => {
     const address = newAddress();
     expect(await statuses(9, () => guess(app.client({ address })))).toEqual(times(9, 401));
     expect((await user.sibling({ address }).login()).status).toBe(200);
     expect(await statuses(2, () => guess(app.client({ address })))).toEqual([401, 429]);
   });
 
-  test('thirty logins a minute from one address, good ones too', async () => {
+  counted('thirty logins a minute from one address, good ones too', async () => {
     const address = newAddress();
     const key = `logins-per-address:${address}`;
     expect((await user.sibling({ address }).login()).status).toBe(200);
@@ -79,25 +84,28 @@ describe.each(['session', 'jwt'])('AUTH_MODE=%s, default limits', (mode) => {
     expect((await user.sibling({ address }).login()).status).toBe(200);
   });
 
-  test('EN06 twenty signups a minute from one address; a taken email spends one, and login goes on', async () => {
-    const address = newAddress();
-    expect((await app.client({ address }).signup()).status).toBe(201);
-    expect((await user.sibling({ address }).signup()).status).toBe(409);
-    await app.rows('UPDATE throttle_counters SET points = points + 17 WHERE key = $1', [
-      `signups-per-address:${address}`,
-    ]);
-    const answer = await app.client({ address }).signup();
-    expect(answer.status).toBe(201);
-    expect(answer.headers.get('ratelimit-policy')).toBe('"signups-per-address";q=20;w=60');
-    expect(answer.headers.get('ratelimit')).toMatch(/^"signups-per-address";r=0;t=\d+$/);
-    const refused = app.client({ address });
-    expectTooMany(await refused.signup());
-    expect(await app.rows('SELECT 1 FROM users WHERE email = $1', [refused.email])).toEqual([]);
-    expect((await user.sibling({ address }).login()).status).toBe(200);
-    expect((await app.client({ address: newAddress() }).signup()).status).toBe(201);
-  });
+  counted(
+    'EN06 twenty signups a minute from one address; a taken email spends one, and login goes on',
+    async () => {
+      const address = newAddress();
+      expect((await app.client({ address }).signup()).status).toBe(201);
+      expect((await user.sibling({ address }).signup()).status).toBe(409);
+      await app.rows('UPDATE throttle_counters SET points = points + 17 WHERE key = $1', [
+        `signups-per-address:${address}`,
+      ]);
+      const answer = await app.client({ address }).signup();
+      expect(answer.status).toBe(201);
+      expect(answer.headers.get('ratelimit-policy')).toBe('"signups-per-address";q=20;w=60');
+      expect(answer.headers.get('ratelimit')).toMatch(/^"signups-per-address";r=0;t=\d+$/);
+      const refused = app.client({ address });
+      expectTooMany(await refused.signup());
+      expect(await app.rows('SELECT 1 FROM users WHERE email = $1', [refused.email])).toEqual([]);
+      expect((await user.sibling({ address }).login()).status).toBe(200);
+      expect((await app.client({ address: newAddress() }).signup()).status).toBe(201);
+    },
+  );
 
-  test('400, 403, 413 and 415 spend nothing', async () => {
+  counted('400, 403, 413 and 415 spend nothing', async () => {
     const address = newAddress();
     const client = app.client({ address });
     const json = { 'content-type': 'application/json' };
@@ -123,7 +131,7 @@ describe.each(['session', 'jwt'])('AUTH_MODE=%s, default limits', (mode) => {
     );
   });
 
-  test('429 comes after 413, 415 and a malformed body, and before 403 and wrong fields', async () => {
+  counted('429 comes after 413, 415 and a malformed body, and before 403 and wrong fields', async () => {
     const address = newAddress();
     await statuses(10, () => guess(app.client({ address })));
     const client = app.client({ address });
@@ -138,25 +146,28 @@ describe.each(['session', 'jwt'])('AUTH_MODE=%s, default limits', (mode) => {
     expect(await send({ body: {} })).toBe(429);
   });
 
-  test('whoever goes on from a refused address holds nothing of the account, not even for a moment: others sign in', async () => {
-    const address = newAddress();
-    const victim = app.client({ address: newAddress() });
-    expect((await victim.signup()).status).toBe(201);
-    expect(await statuses(11, () => guess(app.client({ address })))).toEqual([...times(10, 401), 429]);
-    for (let round = 0; round < 20; round++) {
-      const flood = Array.from({ length: 30 }, () =>
-        victim.sibling({ address }).post('/auth/login', { email: victim.email, password: WRONG }),
-      );
-      const [answer, ...refused] = await Promise.all([
-        victim.sibling({ address: newAddress() }).login(),
-        ...flood,
-      ]);
-      expect([round, answer.status]).toEqual([round, 200]);
-      expect(refused.map(({ status }) => status)).toEqual(times(30, 429));
-    }
-  });
+  counted(
+    'whoever goes on from a refused address holds nothing of the account, not even for a moment: others sign in',
+    async () => {
+      const address = newAddress();
+      const victim = app.client({ address: newAddress() });
+      expect((await victim.signup()).status).toBe(201);
+      expect(await statuses(11, () => guess(app.client({ address })))).toEqual([...times(10, 401), 429]);
+      for (let round = 0; round < 20; round++) {
+        const flood = Array.from({ length: 30 }, () =>
+          victim.sibling({ address }).post('/auth/login', { email: victim.email, password: WRONG }),
+        );
+        const [answer, ...refused] = await Promise.all([
+          victim.sibling({ address: newAddress() }).login(),
+          ...flood,
+        ]);
+        expect([round, answer.status]).toEqual([round, 200]);
+        expect(refused.map(({ status }) => status)).toEqual(times(30, 429));
+      }
+    },
+  );
 
-  test('the headers of the draft are on the answers of throttled routes, refusals included', async () => {
+  counted('the headers of the draft are on the answers of throttled routes, refusals included', async () => {
     const client = app.client({ address: newAddress() });
     const policy = '"logins-per-address";q=30;w=60, "login-failures-per-address";q=10;w=60';
     const invalid = await client.post('/auth/login', {});
@@ -241,6 +252,7 @@ describe('where a request comes from', () => {
 
 describe.each(['jwt', 'session,jwt'])('refreshes, AUTH_MODE=%s', (mode) => {
   let app: TestApp;
+  const counted = counting(() => app);
   let user: TestClient;
   beforeAll(async () => {
     app = await TestApp.start({
@@ -256,25 +268,28 @@ describe.each(['jwt', 'session,jwt'])('refreshes, AUTH_MODE=%s', (mode) => {
   const refresh = (address: string, refreshToken?: string, headers = {}) =>
     app.client({ address }).post('/auth/refresh', { refreshToken }, { headers });
 
-  test('refused ones are counted by address, in the body and in a cookie; then every refresh from there is 429, before the token is looked at', async () => {
-    const address = newAddress();
-    const bad = `lkr_${'a'.repeat(43)}`;
-    const unknownField = { refreshToken: bad, extra: true };
-    expect((await app.client({ address }).post('/auth/refresh', unknownField)).status).toBe(400);
-    expect(await statuses(4, () => refresh(address, bad))).toEqual(times(4, 401));
-    const cookie = { cookie: `rt=${bad}`, 'sec-fetch-site': 'same-origin' };
-    expect(await statuses(4, () => refresh(address, undefined, cookie))).toEqual(times(4, 401));
-    expectTooMany(await refresh(address, bad));
-    const token = user.refreshToken;
-    const refused = await refresh(address, token);
-    expectTooMany(refused);
-    expect(refused.headers.get('ratelimit-policy')).toBe('"refused-refreshes-per-address";q=8;w=300');
-    const good = await refresh(newAddress(), token);
-    expect(good.status).toBe(200);
-    expect(good.headers.get('ratelimit')).toBe('"refused-refreshes-per-address";r=8');
-  });
+  counted(
+    'refused ones are counted by address, in the body and in a cookie; then every refresh from there is 429, before the token is looked at',
+    async () => {
+      const address = newAddress();
+      const bad = `lkr_${'a'.repeat(43)}`;
+      const unknownField = { refreshToken: bad, extra: true };
+      expect((await app.client({ address }).post('/auth/refresh', unknownField)).status).toBe(400);
+      expect(await statuses(4, () => refresh(address, bad))).toEqual(times(4, 401));
+      const cookie = { cookie: `rt=${bad}`, 'sec-fetch-site': 'same-origin' };
+      expect(await statuses(4, () => refresh(address, undefined, cookie))).toEqual(times(4, 401));
+      expectTooMany(await refresh(address, bad));
+      const token = user.refreshToken;
+      const refused = await refresh(address, token);
+      expectTooMany(refused);
+      expect(refused.headers.get('ratelimit-policy')).toBe('"refused-refreshes-per-address";q=8;w=300');
+      const good = await refresh(newAddress(), token);
+      expect(good.status).toBe(200);
+      expect(good.headers.get('ratelimit')).toBe('"refused-refreshes-per-address";r=8');
+    },
+  );
 
-  test('good ones cost nothing', async () => {
+  counted('good ones cost nothing', async () => {
     const address = newAddress();
     const client = app.client({ address });
     await client.signup();
@@ -310,6 +325,7 @@ test('BR16 300 logins at once: few hashes wait, the others are refused, and whoe
   });
   const user = app.client({ address: newAddress() });
   expect((await user.signup()).status).toBe(201);
+  expect((await user.me()).status).toBe(200);
   const hasher = app.get(PasswordHasher);
   let waiting = 0;
   const watch = setInterval(() => (waiting = Math.max(waiting, hasher.waiting)), 1);

@@ -2,12 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { Database } from '../../src/database/database.js';
 import { MetricsService } from '../../src/metrics/metrics.service.js';
-import { Throttle } from '../../src/throttle/throttle.js';
 import { OwnServer } from '../session/support/own-server.js';
 import { eventually } from '../support/processes.js';
 import { TestApp } from '../support/test-app.js';
 import { PASSWORD, TestClient, newEmail } from '../support/test-client.js';
 import { HAS_REDIS, OwnRedis, REDIS } from './support/own-redis.js';
+import { insured, sharing, told } from './support/sharing.js';
 
 const WRONG = `${PASSWORD} but wrong`;
 const ON = {
@@ -36,34 +36,8 @@ async function guesses(count: number, email: string, ...nodes: TestApp[]): Promi
   return statuses;
 }
 
-const insured = (app: TestApp): boolean => app.get(Throttle).insuranceInUse;
-
-/** What the application has logged about its store since `from`, with the levels. */
-function told(app: TestApp, from = 0): [level: number, message: string][] {
-  return app.log
-    .slice(from)
-    .map((line) => JSON.parse(line) as { level: number; msg: string })
-    .filter(({ msg }) => msg.includes('store of the rate limits'))
-    .map(({ level, msg }) => [level, msg]);
-}
-
 const GONE = [40, 'the store of the rate limits does not answer: this node counts by itself'];
 const BACK = [30, 'the store of the rate limits answers again'];
-
-/** Runs `scenario` on nodes that share their store from its begin to its end: a machine that is very busy may be taken for an outage. */
-async function sharing(nodes: readonly TestApp[], scenario: () => Promise<void>): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    await eventually(() => !nodes.some(insured));
-    const from = nodes.map(({ log }) => log.length);
-    try {
-      await scenario();
-      return;
-    } catch (error) {
-      const disturbed = nodes.some((node, i) => told(node, from[i]).length > 0);
-      if (!disturbed || attempt === 5) throw error;
-    }
-  }
-}
 
 /** The story of every outage: limits hold, sign-in works, both ends are logged once, and it recovers by itself. */
 async function survives(app: TestApp, breakIt: () => unknown, mend: () => unknown): Promise<void> {
