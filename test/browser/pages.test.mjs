@@ -30,6 +30,7 @@ for (const mode of ['session', 'session,jwt']) {
         }
         assert.deepEqual(stage.errors, []);
       },
+      240_000, // 18 s on an idle machine
     );
 
     story(`/docs makes calls: signup, then me with the cookie (${mode})`, async (stage) => {

@@ -6,6 +6,7 @@ import type { Limit } from '../../src/throttle/limits.js';
 import { MAX_KEYS, memoryStore } from '../../src/throttle/memory-store.js';
 import { postgresStore } from '../../src/throttle/postgres-store.js';
 import { redisStore } from '../../src/throttle/redis-store.js';
+import { eventually } from '../support/processes.js';
 import { TestApp } from '../support/test-app.js';
 import { HAS_REDIS, OwnRedis, REDIS } from '../throttle/support/own-redis.js';
 import { counterStoreConformance } from './counter-store.conformance.js';
@@ -35,7 +36,14 @@ counterStoreConformance('postgres', async () => {
   counterStoreConformance('redis', async () => {
     const redis = await OwnRedis.start();
     const [store, other] = [redisStore(redis.url), redisStore(redis.url)];
-    await Promise.all([store.probe(), other.probe()]);
+    // It is only now that they connect.
+    for (const each of [store, other])
+      await eventually(() =>
+        each.probe().then(
+          () => true,
+          () => false,
+        ),
+      );
     return {
       store,
       other,

@@ -31,7 +31,7 @@ describe('a database that cannot answer', () => {
       mode: 'session,jwt',
       database: { url: server.url(), drop: () => Promise.resolve() },
     });
-  });
+  }, 60_000); // making a data directory waits for the disk
   afterAll(async () => {
     await app.close();
     await server.stop();

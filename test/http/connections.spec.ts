@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { call, expectEveryHeader, expectProblem, expectRefusedAndClosed } from './support/expect-problem.js';
-import { type HttpApp, startHttpApp } from './support/http-app.js';
+import { type HttpApp, SlowGoodbye, startHttpApp } from './support/http-app.js';
 import { request, sendRaw } from './support/raw.js';
 
 let server: HttpApp;
@@ -114,7 +114,10 @@ describe('slow clients', () => {
   let hasty: HttpApp;
 
   beforeAll(async () => {
-    hasty = await startHttpApp({}, { headers: 300, request: 600, keepAlive: 300, silence: 2000, check: 50 });
+    hasty = await startHttpApp(
+      {},
+      { headers: 1000, request: 1500, keepAlive: 300, silence: 2000, check: 50 },
+    );
   });
 
   afterAll(async () => {
@@ -186,6 +189,7 @@ describe('shutdown', () => {
 
   it('FT21 serves what still comes in while other parts say goodbye, and keeps no connection', async () => {
     const closing = await startHttpApp();
+    closing.app.get(SlowGoodbye).milliseconds = 1000;
     const closed = closing.app.close();
     const answer = await sendRaw(closing.port, request('GET /auth/me'), { untilClosed: true });
     expect([answer.status, answer.headers.get('connection')]).toEqual([200, 'close']);

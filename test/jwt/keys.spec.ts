@@ -45,9 +45,11 @@ async function published(app: TestApp): Promise<string[]> {
   return body.keys.map(({ kid }: { kid: string }) => kid).sort();
 }
 const me = (app: TestApp, token: string | undefined) => bare(app, { authorization: `Bearer ${token}` });
-/** A new access token for the client. */
+/** A new access token for the client, from that node; its refresh token may be another one after that. */
 async function fresh(app: TestApp, client: TestClient): Promise<string> {
-  const { body } = await client.copy(app.url).refresh();
+  const there = client.copy(app.url);
+  const { body } = await there.refresh();
+  client.refreshToken = there.refreshToken;
   return body.accessToken;
 }
 

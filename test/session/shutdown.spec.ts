@@ -7,9 +7,11 @@ import { eventually } from '../support/processes.js';
 import { TEST_SECRET, TestApp } from '../support/test-app.js';
 import { PASSWORD } from '../support/test-client.js';
 import { mintSessions, mintUser, mintUsers } from './support/minted.js';
-import { cookiesOf, isReady, wire } from './support/wire.js';
+import { type WireAnswer, cookiesOf, isReady, wire } from './support/wire.js';
 
 const ORIGIN = 'http://localhost:3000';
+/** Nobody who waits for a hash is refused before this much of a shutdown. */
+const LAST_CALL_MS = 3_900;
 
 let app: TestApp;
 beforeAll(async () => {
@@ -33,6 +35,11 @@ function halfSent(url: string): { readonly outgoing: ClientRequest; readonly sta
   });
   outgoing.flushHeaders();
   return { outgoing, status };
+}
+
+function expectOverloaded({ status, body, headers, setCookies }: WireAnswer): void {
+  expect([status, body.code, headers['connection'], setCookies]).toEqual([503, 'overloaded', 'close', []]);
+  expect(Number(headers['retry-after'])).toBeGreaterThan(0);
 }
 
 test('FT19 SIGTERM with 100 requests in flight, hashes too: all are answered, readiness says 503, exit code 0 within 10 s', async () => {
@@ -61,12 +68,15 @@ test('FT19 SIGTERM with 100 requests in flight, hashes too: all are answered, re
     await lock.query('BEGIN');
     await lock.query('SELECT 1 FROM users WHERE id = $1 FOR UPDATE', [id]);
     const halves = Array.from({ length: 88 }, () => halfSent(url));
-    const logins = users.map(({ email }) => login(url, email));
+    const logins = users.map(async ({ email }) => ({
+      answer: await login(url, email),
+      at: performance.now(),
+    }));
     const patches = patchers.map(({ cookie }) =>
       wire(url, 'PATCH', '/auth/me', { headers: { cookie, origin: ORIGIN }, body: { name: 'Ann' } }),
     );
     const answered = Promise.allSettled([
-      ...[...logins, ...patches].map(async (answer) => (await answer).status),
+      ...patches.map(async (answer) => (await answer).status),
       ...halves.map(({ status }) => status),
     ]);
     // All of them have arrived by now: the last ones sent hold a place of the pool each, the logins wait for their hash.
@@ -83,17 +93,23 @@ test('FT19 SIGTERM with 100 requests in flight, hashes too: all are answered, re
     expect(await isReady(url)).toBe(false);
     for (const { outgoing } of halves) outgoing.end('{}');
     const settled = await answered;
+    const signedIn = await Promise.all(logins);
     const code = await latchkey.exited;
     const took = performance.now() - start;
     console.log(`FT19: exit ${code} after ${Math.round(took)} ms`);
     const outcomes = settled.map((each) => (each.status === 'fulfilled' ? each.value : String(each.reason)));
-    expect(outcomes).toEqual([...[...logins, ...patches].map(() => 200), ...halves.map(() => 400)]);
+    expect(outcomes).toEqual([...patches.map(() => 200), ...halves.map(() => 400)]);
     expect(code).toBe(0);
     expect(took).toBeLessThan(10_000);
-    for (const answer of await Promise.all(logins)) {
-      expect(
-        (await wire(app.url, 'GET', '/auth/me', { headers: { cookie: cookiesOf(answer) } })).status,
-      ).toBe(200);
+    for (const { answer, at } of signedIn) {
+      // Hashes give way: where others want all cores there may be no time for one, as below.
+      if (at - start > LAST_CALL_MS && answer.status === 503) {
+        expectOverloaded(answer);
+        continue;
+      }
+      expect(answer.status).toBe(200);
+      const headers = { cookie: cookiesOf(answer) };
+      expect((await wire(app.url, 'GET', '/auth/me', { headers })).status).toBe(200);
     }
   } finally {
     await latchkey.stop('SIGKILL');
@@ -109,11 +125,8 @@ test('who would wait for a hash beyond the end of its node is told so; nobody is
   });
   const users = await mintUsers(app, 5);
   const hasher = node.get(PasswordHasher);
-  const start = performance.now();
-  await hasher.verify(null, PASSWORD);
-  const one = performance.now() - start;
   // Far more than a node that ends has time for.
-  const before = Math.ceil(20_000 / one);
+  const before = 4_000;
   let done = 0;
   const hashes = Array.from({ length: before }, () => hasher.verify(null, PASSWORD).then(() => (done += 1)));
   const ended = Promise.allSettled(hashes);
@@ -121,15 +134,8 @@ test('who would wait for a hash beyond the end of its node is told so; nobody is
   await eventually(() => hasher.running + hasher.waiting + done === before + users.length);
   const began = performance.now();
   await node.close();
-  for (const answer of await Promise.all(logins)) {
-    expect([answer.status, answer.body.code, answer.headers['connection'], answer.setCookies]).toEqual([
-      503,
-      'overloaded',
-      'close',
-      [],
-    ]);
-    expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
-  }
+  for (const answer of await Promise.all(logins)) expectOverloaded(answer);
+  expect(performance.now() - began).toBeGreaterThan(LAST_CALL_MS);
   // Half of the time that is left before connections are cut is for the hashes that run.
   expect(performance.now() - began).toBeLessThan(6_500);
   expect(performance.now() - began).toBeLessThan(10_000);

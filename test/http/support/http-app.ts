@@ -194,9 +194,11 @@ class OtherController {
 }
 
 /** What other parts of an application do at shutdown takes a while. */
-class SlowGoodbye implements BeforeApplicationShutdown {
+export class SlowGoodbye implements BeforeApplicationShutdown {
+  milliseconds = 100;
+
   async beforeApplicationShutdown(): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await new Promise((resolve) => setTimeout(resolve, this.milliseconds));
   }
 }
 
