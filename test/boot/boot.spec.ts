@@ -316,7 +316,9 @@ test('EL03 the image is production by itself, and starts without a flag of devel
   const instructions = runtime.replaceAll(/^#.*\n/gm, '');
   expect(instructions).toMatch(/^ENV NODE_ENV=production /m);
   expect(instructions.match(/NODE_ENV|NODE_OPTIONS|DEBUG|DOCS|inspect|LOG_|THROTTLE/g)).toEqual(['NODE_ENV']);
-  expect(instructions.trimEnd().split('\n').at(-1)).toBe('CMD ["node", "dist/src/main.js"]');
+  expect(instructions.trimEnd().split('\n').at(-1)).toBe(
+    'CMD ["node", "--max-semi-space-size=32", "dist/src/main.js"]',
+  );
 });
 
 test('FT29 an event loop that stands still for half a second: not ready for a moment, alive all the time', async () => {
